@@ -1,0 +1,1 @@
+"""Getting stored notices to people: order, pacing, retries; knows no chat service."""

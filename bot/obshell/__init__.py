@@ -1,0 +1,1 @@
+"""The client of OBShell agents: encryption, wire format, errors."""

@@ -1,0 +1,1 @@
+"""Stand-ins that speak real HTTP: simulated OBShell agents and a local Slack, for the demo and the tests."""

@@ -1,0 +1,1 @@
+"""Everything that is Slack's: words, blocks, limits, errors, the socket."""

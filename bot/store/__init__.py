@@ -1,0 +1,1 @@
+"""The database: one function per intent, given a connection, returning values of `core`."""

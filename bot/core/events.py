@@ -310,7 +310,8 @@ CLUSTER_EVENTS: tuple[type[ClusterEvent], ...] = (
 AnyEvent = (
     Started | Discovered | StageAdvanced | Retried | RollbackStarted | Cancelling | Stalled | Resumed | Failed
     | Succeeded | RolledBack | Passed | Cancelled | Forgotten
-    | ClusterUnreachable | ClusterDegraded | AuthFailed | NotClusterAgent | ClusterRecovered | ClockSkewed | Digest
+    | ClusterUnreachable | ClusterDegraded | AuthFailed | NotClusterAgent | ClusterRecovered | ClockSkewed
+    | Digest
 )  # fmt: skip
 
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
@@ -331,8 +332,5 @@ def decode(text: str) -> AnyEvent:
 
 def event_id(cluster_id: int, generation: int, event: Event) -> str:
     """Return the key of a fact: cluster / generation / DAG / run / kind / ordinal."""
-    if isinstance(event, DagEvent):
-        subject = f"{event.dag.dag_id}/{event.dag.run}"
-    else:
-        subject = "-/0"
+    subject = f"{event.dag.dag_id}/{event.dag.run}" if isinstance(event, DagEvent) else "-/0"
     return f"{cluster_id}/{generation}/{subject}/{event.kind}/{event.ordinal}"

@@ -7,8 +7,8 @@ from bot.core.events import (
     Discovered,
     Event,
     StageAdvanced,
-    Started,
     StageReport,
+    Started,
 )
 
 WHOLE = "whole"

@@ -16,7 +16,7 @@ import msgspec
 from bot.core.dag import Operator, Outcome, State
 
 
-class UnknownEvent(Exception):  # noqa: N818 - reads as what it says
+class UnknownEvent(Exception):
     """A stored event has a kind or shape that this release does not know."""
 
 

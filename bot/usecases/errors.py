@@ -12,7 +12,7 @@ class UsecaseError(Exception):
 
 
 class UnknownCluster(UsecaseError):
-    """No cluster of that name; `near` are registered names that look alike, `known` all of them (at most 20)."""
+    """No cluster of that name; `near` look alike, `known` are all registered ones (at most 20)."""
 
     def __init__(self, name: str, *, near: tuple[str, ...] = (), known: tuple[str, ...] = ()) -> None:
         self.name, self.near, self.known = name, near, known

@@ -1,0 +1,131 @@
+"""What the polls of a cluster come to: its state, and the troubles that people are told of, once each.
+
+    poll answered            → ok; an earlier trouble that was told is `cluster_recovered`
+    no agent reachable       → `cluster_unreachable` at the third failure in a row
+    database down            → `cluster_degraded` at the third failure in a row
+    password refused         → `auth_failed` at once
+    not a cluster agent      → `not_cluster_agent` at once
+
+A trouble is one episode from its first failure to the next good answer, whatever forms it takes meanwhile;
+only a refused password is told inside an episode too: it is the operator's turn, and polling has stopped.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from bot.core.events import (
+    AuthFailed,
+    ClusterDegraded,
+    ClusterEvent,
+    ClusterRecovered,
+    ClusterUnreachable,
+    NotClusterAgent,
+)
+from bot.core.views import ClusterState
+
+FAILURES_BEFORE_ALARM = 3
+
+
+class Trouble(StrEnum):
+    """Why a poll gave no list of DAGs."""
+
+    UNREACHABLE = "unreachable"
+    DEGRADED = "degraded"
+    AUTH = "auth_failed"
+    NOT_CLUSTER = "not_cluster_agent"
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """What has been seen and told so far. `told` is the kind of the event that told the present trouble."""
+
+    failures: int = 0
+    since: datetime | None = None
+    episode: int = 0
+    told: str | None = None
+
+
+class PollFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """A poll that failed on every route; `error` is one line for people."""
+
+    trouble: Trouble
+    error: str
+    agent: str
+    agents: tuple[str, ...] = ()
+    open_dags: tuple[str, ...] = ()
+
+
+STATE_OF: dict[Trouble, ClusterState] = {
+    Trouble.UNREACHABLE: ClusterState.UNREACHABLE,
+    Trouble.DEGRADED: ClusterState.DEGRADED,
+    Trouble.AUTH: ClusterState.AUTH_FAILED,
+    Trouble.NOT_CLUSTER: ClusterState.NOT_CLUSTER_AGENT,
+}
+
+
+def answered(health: Health, cluster: str, now: datetime) -> tuple[Health, ClusterEvent | None]:
+    """Return the health after a good poll, and the recovery to tell if a trouble had been told."""
+    fresh = Health(episode=health.episode)
+    if health.told is None:
+        return fresh, None
+    recovered = ClusterRecovered(
+        cluster=cluster, episode=health.episode, at=now, was=health.told, since=health.since or now
+    )
+    return fresh, recovered
+
+
+def failed(
+    health: Health, cluster: str, failure: PollFailure, now: datetime
+) -> tuple[Health, ClusterEvent | None]:
+    """Return the health after a failed poll, and the trouble to tell if it is time to."""
+    first = health.failures == 0
+    counted = Health(
+        failures=health.failures + 1,
+        since=now if first else health.since,
+        episode=health.episode + 1 if first else health.episode,
+        told=health.told,
+    )
+    if not _is_news(counted, failure.trouble):
+        return counted, None
+    event = _event(counted, cluster, failure, now)
+    return msgspec.structs.replace(counted, told=event.kind), event
+
+
+def state_after(health: Health, trouble: Trouble) -> ClusterState | None:
+    """Return the state to show after a failure, or None while the last state still stands."""
+    if trouble in {Trouble.AUTH, Trouble.NOT_CLUSTER} or health.failures >= FAILURES_BEFORE_ALARM:
+        return STATE_OF[trouble]
+    return None
+
+
+def _is_news(health: Health, trouble: Trouble) -> bool:
+    if trouble is Trouble.AUTH:
+        return health.told != "auth_failed"
+    if health.told is not None:
+        return False
+    return trouble is Trouble.NOT_CLUSTER or health.failures >= FAILURES_BEFORE_ALARM
+
+
+def _event(health: Health, cluster: str, failure: PollFailure, now: datetime) -> ClusterEvent:
+    since = health.since or now
+    match failure.trouble:
+        case Trouble.AUTH:
+            return AuthFailed(
+                cluster=cluster, episode=health.episode, at=now, agent=failure.agent, error=failure.error
+            )
+        case Trouble.NOT_CLUSTER:
+            return NotClusterAgent(
+                cluster=cluster, episode=health.episode, at=now, agent=failure.agent, error=failure.error
+            )
+        case Trouble.DEGRADED | Trouble.UNREACHABLE:
+            kind = ClusterDegraded if failure.trouble is Trouble.DEGRADED else ClusterUnreachable
+            return kind(
+                cluster=cluster,
+                episode=health.episode,
+                at=now,
+                since=since,
+                error=failure.error,
+                agents=failure.agents,
+                open_dags=failure.open_dags,
+            )

@@ -1,0 +1,67 @@
+"""What a simulated DAG is made of: stages, their parts, and what each run of a part does.
+
+Pure data. Durations are in ticks of the engine, which is one second on a real agent.
+"""
+
+from typing import Any
+
+import msgspec
+
+from bot.core.dag import Host, Maintenance
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of a sub-task: it writes its lines evenly over `seconds`, then ends.
+
+    `error` makes it fail, with that text in the line that tells why; the line comes `error_late` ticks after
+    the state. A run that `hangs` writes its lines and then makes no progress until it is released.
+    """
+
+    lines: tuple[str, ...] = ()
+    seconds: float = 0.4
+    error: str | None = None
+    error_late: float = 0.0
+    hangs: bool = False
+
+
+class PartPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A sub-task: the n-th run does `runs[n]`, later ones repeat the last; `undos` likewise.
+
+    Without a `host` the coordinating agent runs it. One that is not `resumable` fails when its agent
+    restarts. `data` is what it leaves as `additional_data`.
+    """
+
+    host: Host | None = None
+    runs: tuple[Work, ...] = (Work(),)
+    undos: tuple[Work, ...] = (Work(seconds=0.0),)
+    resumable: bool = True
+    data: dict[str, Any] | None = None
+
+
+class StagePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A node: its parts run at the same time; the flags say which operators its author allows.
+
+    `releases_lock` marks stages whose failure gives the DAG's lock back although the DAG stays listed.
+    """
+
+    name: str
+    parts: tuple[PartPlan, ...] = (PartPlan(),)
+    retryable: bool = True
+    rollbackable: bool = True
+    cancellable: bool = True
+    passable: bool = True
+    releases_lock: bool = False
+
+
+class DagPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A DAG to be created; `maintenance` is the lock it needs, `key` the tenant that a tenant lock is for."""
+
+    name: str
+    stages: tuple[StagePlan, ...]
+    maintenance: Maintenance = Maintenance.NONE
+    key: str = ""
+
+
+def error_line(text: str) -> str:
+    """Return the line by which an agent tells why a sub-task failed (recording `failed-then-retried`)."""
+    return f"ERROR: [Common.Unexpected]: Unexpected error: {text}"

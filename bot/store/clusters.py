@@ -1,6 +1,7 @@
 """Registered clusters and their agents; the health that the watcher last saw."""
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
@@ -73,7 +74,7 @@ def add(connection: Connection, registration: Registration, now: datetime) -> in
     """Store a new cluster and return its id; a duplicate name raises SQLAlchemy's IntegrityError."""
     values = {name: getattr(registration, name) for name in _COLUMNS}
     statement = insert(clusters).values(**values, created_at=now).returning(clusters.c.id)
-    cluster_id = connection.execute(statement).scalar_one()
+    cluster_id: int = connection.execute(statement).scalar_one()
     _add_agents(connection, cluster_id, registration.urls)
     return cluster_id
 
@@ -202,7 +203,7 @@ def _add_agents(connection: Connection, cluster_id: int, urls: tuple[str, ...]) 
         connection.execute(insert(agents), rows)
 
 
-def _cluster(row: Row[tuple[object, ...]], urls: list[str]) -> Cluster:
+def _cluster(row: Row[*tuple[Any, ...]], urls: list[str]) -> Cluster:
     mapping = row._mapping  # noqa: SLF001 - SQLAlchemy's public way to read a row by name
     registration = Registration(urls=tuple(urls), **{name: mapping[name] for name in _COLUMNS})
     return Cluster(
@@ -216,7 +217,7 @@ def _cluster(row: Row[tuple[object, ...]], urls: list[str]) -> Cluster:
     )
 
 
-def _health(row: Row[tuple[object, ...]]) -> HealthRow:
+def _health(row: Row[*tuple[Any, ...]]) -> HealthRow:
     mapping = row._mapping  # noqa: SLF001 - as above
     return HealthRow(
         state=ClusterState(mapping["state"]),

@@ -69,7 +69,10 @@ class SchemaState(msgspec.Struct, frozen=True):
 
 def check(engine: Engine) -> SchemaState:
     """Return how the schema stands, changing nothing; raises `CannotOpen`."""
-    with _opening(engine), engine.execution_options(obdag_reading=True).begin() as connection:
+    file = sqlite_file(engine.url)
+    if file is not None and not file.exists():
+        return SchemaState(Standing.EMPTY, None, _head())
+    with opening(engine), engine.execution_options(obdag_reading=True).begin() as connection:
         return _state(connection, _head())
 
 
@@ -79,7 +82,7 @@ def upgrade(engine: Engine) -> SchemaState:
     Everything happens in one transaction that others wait for, so two first commands do not clash. An older
     SQLite file is copied first, to `FILE.before-REVISION`.
     """
-    with _opening(engine), engine.begin() as connection:
+    with opening(engine), engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         found = _state(connection, _head())
@@ -98,17 +101,12 @@ def prepare(engine: Engine) -> None:
     upgrades it on purpose, and a schema one release newer is normal while a new release is rolled out.
     """
     if engine.dialect.name == "sqlite":
-        if check_needed(engine):
+        if check(engine).standing is not Standing.OK:
             upgrade(engine)
         return
     found = check(engine)
     if found.ahead != 1:
         refuse(engine, found, allow={Standing.OK})
-
-
-def check_needed(engine: Engine) -> bool:
-    """Return whether the schema is not exactly ours; only then does anybody need the write lock."""
-    return check(engine).standing is not Standing.OK
 
 
 def refuse(engine: Engine, found: SchemaState, *, allow: set[Standing]) -> None:
@@ -194,8 +192,8 @@ def _copy(engine: Engine, head: str) -> None:
 
 
 @contextmanager
-def _opening(engine: Engine) -> Iterator[None]:
-    """Turn what the driver says into one line that names the database and never its password."""
+def opening(engine: Engine) -> Iterator[None]:
+    """Turn what the driver says into `CannotOpen`: one line that names the database, never its password."""
     try:
         yield
     except DBAPIError as error:

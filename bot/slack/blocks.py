@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from bot.slack.markup import Line, mrkdwn
-from bot.slack.text import ELLIPSIS, clip, escape, one_line, units
+from bot.slack.text import ELLIPSIS, clip, escape, one_line, printable, units
 
 MAX_TEXT = 3_900
 MAX_BLOCKS = 50
@@ -63,7 +63,7 @@ def compose(text: str, blocks: Iterable[Block] = ()) -> Message:
             kept.append(note)
             break
         kept.append(block)
-    shown = clip(one_line(text).strip(), MAX_TEXT) or ELLIPSIS
+    shown = clip(printable(text).strip(), MAX_TEXT) or ELLIPSIS
     return Message(escape(shown), tuple(kept))
 
 

@@ -3,7 +3,7 @@
 People (and checks) recognise events by word stems, so each stem stands only where it is true: `fail`;
 `succeeded`, `done`; `cancel`; `rolled back`, `rolling back`; `skipped`, `passed`; `retried`, `attempt N`;
 `stalled`, `no progress`; `unreachable`; `recovered`. That is why a stage reply says none of them: its stage
-*took* 12 s, was *undone*, or was *left out*.
+*took* 12 s, was *taken back*, or was *left out*.
 """
 
 from collections.abc import Sequence
@@ -156,9 +156,9 @@ def stage_mark(stage: Stage) -> str:
 
 
 def stage_note(stage: Stage) -> str:
-    """Return what is special about a stage: undone, being undone, left out; else nothing."""
+    """Return what is special about a stage: taken back, left out; else nothing."""
     if stage.operator is Operator.ROLLBACK:
-        return "undone" if stage.state is State.SUCCEED else "to be undone"
+        return "taken back" if stage.state is State.SUCCEED else "to be taken back"
     if stage.operator is Operator.PASS and stage.state is State.SUCCEED:
         return "left out by an operator"
     if stage.operator is Operator.RETRY and stage.state is not State.SUCCEED:
@@ -182,7 +182,7 @@ def report_mark(report: StageReport) -> str:
 
 def report_notes(report: StageReport) -> list[str]:
     """Return what is to say about a stage that ended: how, for how long, on which try, where."""
-    notes = {Operator.ROLLBACK: "undone", Operator.PASS: "left out by an operator"}
+    notes = {Operator.ROLLBACK: "taken back", Operator.PASS: "left out by an operator"}
     taken = f"took {duration(report.duration_s)}" if report.duration_s is not None else ""
     hosts = f"on {listing(report.hosts)}" if report.hosts else ""
     return [n for n in (notes.get(report.operator, ""), taken, try_number(report.attempts), hosts) if n]

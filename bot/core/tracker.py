@@ -85,6 +85,13 @@ class TrackedDag(msgspec.Struct, frozen=True, kw_only=True):
             return not self.listed
         return self.outcome is not None
 
+    @property
+    def look_again_at(self) -> datetime | None:
+        """When to look again soon: a failure waits for its last line."""
+        if self.failure_seen_at is None or self.outcome is not None:
+            return None
+        return self.failure_seen_at + LAST_LINE_WAIT
+
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
     """One look at one DAG.
@@ -108,13 +115,12 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """What a look came to.
 
-    `again_at` asks for another look soon; `changed` says that people's view of the DAG is out of date;
-    `moved` that there is more to store than the time of the look.
+    `changed` says that people's view of the DAG is out of date; `moved` that there is more to store than the
+    time of the look.
     """
 
     tracked: TrackedDag
     events: tuple[DagEvent, ...] = ()
-    again_at: datetime | None = None
     changed: bool = False
     moved: bool = False
 
@@ -152,7 +158,6 @@ def observe(tracked: TrackedDag | None, sight: Sight, policy: Policy) -> Observa
     return Observation(
         tracked=after,
         events=events,
-        again_at=_again_at(after),
         changed=tracked is None or bool(events) or seen_shape != shape(before.snapshot),
         moved=tracked is None or bool(events) or _differs(before, after),
     )
@@ -373,12 +378,6 @@ def _began_at(sight: Sight) -> datetime | None:
     if sight.fresh and not sight.first_poll:
         elapsed = max(0.0, elapsed - round(elapsed / ZONE_STEP_S) * ZONE_STEP_S)
     return sight.at - timedelta(seconds=elapsed) if elapsed >= 0 else None
-
-
-def _again_at(tracked: TrackedDag) -> datetime | None:
-    if tracked.failure_seen_at is None or tracked.outcome is not None:
-        return None
-    return tracked.failure_seen_at + LAST_LINE_WAIT
 
 
 def _differs(before: TrackedDag, after: TrackedDag) -> bool:

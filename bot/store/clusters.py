@@ -1,10 +1,11 @@
 """Registered clusters and their agents; the health that the watcher last saw."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from bot.core.health import Health
 from bot.core.views import ClusterState
@@ -173,6 +174,19 @@ def save_health(connection: Connection, cluster_id: int, row: HealthRow) -> None
     changed = connection.execute(update(health).where(health.c.cluster_id == cluster_id).values(**values))
     if changed.rowcount == 0:
         connection.execute(insert(health).values(cluster_id=cluster_id, **values))
+
+
+def save_ages(connection: Connection, rows: Mapping[int, HealthRow]) -> None:
+    """Store when clusters were last asked and last answered, and nothing else."""
+    connection.execute(
+        update(health)
+        .where(health.c.cluster_id == bindparam("of_cluster"))
+        .values(checked_at=bindparam("checked"), attempted_at=bindparam("attempted")),
+        [
+            {"of_cluster": i, "checked": row.checked_at, "attempted": row.attempted_at}
+            for i, row in rows.items()
+        ],
+    )
 
 
 def clear_trouble(connection: Connection, cluster_id: int) -> None:

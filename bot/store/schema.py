@@ -88,6 +88,8 @@ clusters = Table(
     # Which process watches the cluster; a save of an owner of the past is refused by the epoch.
     Column("owner", String(64)),
     Column("owner_epoch", Integer, nullable=False, server_default=text("0")),
+    # Ids are never used again: the keys of events begin with them.
+    sqlite_autoincrement=True,
 )
 
 agents = Table(

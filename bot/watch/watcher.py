@@ -1,0 +1,312 @@
+"""Watching clusters: from a due poll to the commit of what it came to.
+
+The watcher keeps in memory what is stored of each cluster it owns, so that a poll without news costs no
+database work; `flush` writes the age of such polls for all clusters together.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import msgspec
+import structlog
+
+from bot.clock import Clock
+from bot.core.stall import Policy
+from bot.core.tracker import Observation, TrackedDag
+from bot.core.views import ClusterState
+from bot.metrics import Metrics
+from bot.store import clusters as cluster_rows
+from bot.store import dags as dag_rows
+from bot.store.clusters import Cluster, HealthRow
+from bot.store.commit import LostOwnership, PollResult, commit_poll
+from bot.store.dags import StaleSave, StoredDag
+from bot.store.engine import Store
+from bot.watch import poll as polls
+from bot.watch.poll import Polled
+from bot.watch.routes import AllRoutesFailed, Routes
+from bot.watch.timetable import Random, first_poll, next_poll
+
+log = structlog.get_logger()
+
+QUIET_SAVE = timedelta(seconds=30)
+"""How often the clock of a quiet DAG is stored: a restart loses at most so much of a stall's time."""
+
+
+class Defaults(msgspec.Struct, frozen=True, kw_only=True):
+    """What clusters follow that say nothing themselves; seconds."""
+
+    interval_s: float = 10.0
+    stall_after_s: float = 600.0
+    channel: str | None = None
+
+
+@dataclass
+class Watched:
+    """One cluster in the memory of its owner."""
+
+    cluster: Cluster
+    routes: Routes
+    due_at: datetime
+    health: HealthRow = field(default_factory=HealthRow)
+    remembered: dict[str, StoredDag] | None = None
+    saved_at: dict[str, datetime] = field(default_factory=dict)
+    polling: bool = False
+    age_unsaved: bool = False
+
+
+class Watcher:
+    """All clusters of this process. `connect` makes the routes of a cluster; `nudge` wakes delivery."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        connect: Callable[[Cluster], Routes],
+        clock: Clock,
+        random: Random,
+        defaults: Defaults,
+        metrics: Metrics,
+        nudge: Callable[[], None],
+    ) -> None:
+        self._store, self._connect, self._clock, self._random = store, connect, clock, random
+        self._defaults, self._metrics, self._nudge = defaults, metrics, nudge
+        self._watched: dict[int, Watched] = {}
+        self._fingerprint: object = None
+        self.last_ok_at: datetime | None = None
+
+    async def refresh(self) -> None:
+        """Take up clusters that were added, edited, removed, or that a person wants polled now."""
+        fingerprint = await self._store.read(cluster_rows.fingerprint)
+        if fingerprint == self._fingerprint:
+            return
+        current = {c.id: c for c in await self._store.read(cluster_rows.load)}
+        healths = await self._store.read(cluster_rows.all_health)
+        now = self._clock()
+        removed = [await self._drop(i) for i in self._watched.keys() - current.keys()]
+        taken = [await self._take_up(c, healths.get(c.id, HealthRow()), now) for c in current.values()]
+        if all(removed) and all(taken):
+            self._fingerprint = fingerprint
+
+    def due(self, now: datetime) -> list[int]:
+        """Return the clusters to poll now."""
+        return [i for i, w in self._watched.items() if not w.polling and w.due_at <= now and _may_poll(w)]
+
+    async def poll(self, cluster_id: int) -> None:
+        """Poll one cluster and store what it came to; whatever happens, the next poll is planned."""
+        watched = self._watched.get(cluster_id)
+        if watched is None or watched.polling:
+            return
+        watched.polling = True
+        started = self._clock()
+        interval = timedelta(seconds=self._interval_s(watched.cluster))
+        if started - watched.due_at > interval:
+            self._metrics.polls_late.inc()
+        try:
+            await self._poll(watched)
+        finally:
+            watched.polling = False
+            now = self._clock()
+            self._metrics.poll_seconds.observe((now - started).total_seconds())
+            watched.due_at = self._next_poll(watched, now)
+
+    async def flush(self) -> None:
+        """Store when clusters were last checked, for those whose polls had nothing else to store."""
+        rows = {i: w.health for i, w in self._watched.items() if w.age_unsaved}
+        if rows:
+            await self._store.write(cluster_rows.save_ages, rows)
+        for cluster_id in rows:
+            if watched := self._watched.get(cluster_id):
+                watched.age_unsaved = False
+
+    async def close(self) -> None:
+        """Flush and close all connections to agents."""
+        await self.flush()
+        for watched in self._watched.values():
+            await watched.routes.close()
+        self._watched.clear()
+
+    async def _poll(self, watched: Watched) -> None:
+        try:
+            await self._recall(watched)
+            polled = await self._ask(watched)
+            await self._keep(watched, polled)
+        except (StaleSave, LostOwnership) as error:
+            log.warning("watch.not_saved", cluster=watched.cluster.name, reason=str(error))
+            watched.remembered = None
+            self._metrics.polls.labels("not_saved").inc()
+        except Exception:
+            # The one boundary of the loop: a poll that breaks must not end the watching of other clusters.
+            log.exception("watch.poll_broke", cluster=watched.cluster.name)
+            watched.remembered = None
+            self._metrics.polls.labels("broke").inc()
+
+    async def _recall(self, watched: Watched) -> None:
+        """Read from the database what the memory lacks after a start or a lost save."""
+        if watched.remembered is not None:
+            return
+        cluster = watched.cluster
+        watched.health = await self._store.read(cluster_rows.health_of, cluster.id)
+        watched.age_unsaved = False
+        watched.remembered = await self._store.read(dag_rows.load_open, cluster.id, cluster.generation)
+
+    async def _ask(self, watched: Watched) -> Polled:
+        try:
+            client, snapshots = await watched.routes.unfinished()
+        except AllRoutesFailed as error:
+            open_dags = tuple(d.tracked.snapshot.name for d in (watched.remembered or {}).values())
+            failure = msgspec.structs.replace(error.failure, open_dags=open_dags)
+            self._metrics.polls.labels(failure.trouble.value).inc()
+            return polls.failed(watched.cluster, watched.health, failure, self._clock())
+        now = self._clock()
+        answer = polls.answer_of(watched.cluster, watched.health, client, now)
+        answer = msgspec.structs.replace(answer, snapshots=snapshots)
+        tracked = await self._tracked(watched, {s.id for s in snapshots})
+        self._metrics.polls.labels("ok").inc()
+        self.last_ok_at = now
+        return await polls.observed(answer, client, tracked, self._policy(watched.cluster), watched.health)
+
+    async def _tracked(self, watched: Watched, listed: set[str]) -> dict[str, TrackedDag]:
+        """Return what is remembered of open DAGs, and of listed ones: a closed one was retried."""
+        remembered = watched.remembered or {}
+        unknown = listed - remembered.keys()
+        if unknown:
+            cluster = watched.cluster
+            found = await self._store.read(dag_rows.load_open, cluster.id, cluster.generation, unknown)
+            remembered = {**found, **remembered}
+            watched.remembered = remembered
+        return {dag_id: stored.tracked for dag_id, stored in remembered.items()}
+
+    async def _keep(self, watched: Watched, polled: Polled) -> None:
+        """Store what is new, and remember the rest."""
+        now = polled.health.attempted_at or self._clock()
+        news = {
+            i: o for i, o in polled.observations.items() if o.moved or self._is_overdue(watched, i, o, now)
+        }
+        if news or polled.cluster_events or _differs(watched.health, polled.health):
+            await self._commit(watched, polled, news, now)
+        else:
+            watched.age_unsaved = True
+        watched.health = polled.health
+        self._remember(watched, polled.observations, news, now)
+        if asked := watched.cluster.poll_wanted_at:
+            await self._answer_request(watched, asked)
+
+    async def _commit(
+        self, watched: Watched, polled: Polled, news: dict[str, Observation], now: datetime
+    ) -> None:
+        result = PollResult(
+            at=now,
+            health=polled.health,
+            observations=news,
+            cluster_events=polled.cluster_events,
+            out_of_sight_changed=polled.sight_changed,
+        )
+        remembered = watched.remembered or {}
+        saved = await self._store.write(
+            commit_poll, watched.cluster, remembered, result, self._defaults.channel
+        )
+        watched.remembered = {**remembered, **saved}
+        watched.age_unsaved = False
+        self._tell(watched.cluster, polled, news)
+
+    def _tell(self, cluster: Cluster, polled: Polled, news: dict[str, Observation]) -> None:
+        events = [*polled.cluster_events, *(e for o in news.values() for e in o.events)]
+        for event in events:
+            self._metrics.events.labels(event.kind).inc()
+            log.info("watch.event", cluster=cluster.name, kind=event.kind, ordinal=event.ordinal)
+        self._nudge()
+
+    def _remember(
+        self,
+        watched: Watched,
+        observations: dict[str, Observation],
+        news: dict[str, Observation],
+        now: datetime,
+    ) -> None:
+        remembered = watched.remembered or {}
+        for dag_id, observation in observations.items():
+            if dag_id in news:
+                watched.saved_at[dag_id] = now
+            elif dag_id in remembered:
+                old = remembered[dag_id]
+                remembered[dag_id] = msgspec.structs.replace(old, tracked=observation.tracked)
+        for dag_id in [i for i, stored in remembered.items() if stored.tracked.closed]:
+            del remembered[dag_id]
+            watched.saved_at.pop(dag_id, None)
+
+    async def _answer_request(self, watched: Watched, asked: datetime) -> None:
+        """Let a person who waits for this poll see that it was done."""
+        if watched.age_unsaved:
+            await self._store.write(cluster_rows.save_ages, {watched.cluster.id: watched.health})
+            watched.age_unsaved = False
+        if watched.cluster.poll_wanted_at == asked:
+            watched.cluster = msgspec.structs.replace(watched.cluster, poll_wanted_at=None)
+
+    async def _take_up(self, cluster: Cluster, health: HealthRow, now: datetime) -> bool:
+        """Begin to watch a cluster, or as it is registered now; False when its poll must end before."""
+        watched = self._watched.get(cluster.id)
+        if watched is not None and watched.cluster.revision == cluster.revision:
+            self._hear_request(watched, cluster, now)
+            return True
+        if watched is not None and not await self._drop(cluster.id):
+            return False
+        interval = self._interval_s(cluster)
+        self._watched[cluster.id] = Watched(
+            cluster=cluster,
+            routes=self._connect(cluster),
+            due_at=first_poll(now, interval_s=interval, random=self._random),
+            health=health,
+        )
+        return True
+
+    def _hear_request(self, watched: Watched, cluster: Cluster, now: datetime) -> None:
+        """Poll at once when a person asked for it after the last poll."""
+        asked = cluster.poll_wanted_at
+        if asked is None or (watched.health.attempted_at is not None and watched.health.attempted_at > asked):
+            return
+        watched.cluster = cluster
+        watched.due_at = now
+
+    async def _drop(self, cluster_id: int) -> bool:
+        """Stop watching a cluster; False while a poll of it is in flight."""
+        if self._watched[cluster_id].polling:
+            return False
+        await self._watched.pop(cluster_id).routes.close()
+        return True
+
+    def _next_poll(self, watched: Watched, now: datetime) -> datetime:
+        remembered = watched.remembered or {}
+        again = [t for d in remembered.values() if (t := d.tracked.look_again_at) is not None]
+        return next_poll(
+            now,
+            interval_s=self._interval_s(watched.cluster),
+            failures=watched.health.tracking.failures,
+            again_at=min(again, default=None),
+            random=self._random,
+        )
+
+    def _is_overdue(self, watched: Watched, dag_id: str, observation: Observation, now: datetime) -> bool:
+        """Return whether the clock of a quiet DAG should be stored again."""
+        if observation.tracked.quiet_s == 0:
+            return False
+        return now - watched.saved_at.setdefault(dag_id, now) >= QUIET_SAVE
+
+    def _interval_s(self, cluster: Cluster) -> float:
+        return cluster.registration.interval_s or self._defaults.interval_s
+
+    def _policy(self, cluster: Cluster) -> Policy:
+        return Policy(
+            stall_after_s=cluster.registration.stall_after_s or self._defaults.stall_after_s,
+            max_gap_s=max(3.0, 3 * self._interval_s(cluster)),
+        )
+
+
+def _may_poll(watched: Watched) -> bool:
+    """Return False for a paused cluster, and after a refused password until an operator sets another."""
+    return not watched.cluster.paused and watched.health.state is not ClusterState.AUTH_FAILED
+
+
+def _differs(old: HealthRow, new: HealthRow) -> bool:
+    """Return whether more changed than the time of the poll."""
+    return (old.state, old.tracking, old.agent, old.error) != (new.state, new.tracking, new.agent, new.error)

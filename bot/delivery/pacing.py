@@ -1,4 +1,4 @@
-"""The limits of the chat service, kept on our side: when may which call be made?
+"""The limits of the chat service, kept on our side: which call may be made when.
 
 One post per second and channel; 45 edits a minute in all; a method that answered "too many" rests, for the
 whole workspace, until it said. The figures are Slack's (tier 3 is 50 a minute) with a margin.

@@ -9,14 +9,25 @@ nobody may look, a failure is rather repeated and the rest rather left out.
 """
 
 import asyncio
-from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
+import msgspec
 import structlog
 
 from bot.clock import Clock
 from bot.core.events import AnyEvent, UnknownEvent, decode
-from bot.delivery.backoff import LOOK_UP_AFTER_S, Again, Decision, Done, GiveUp, RootLost, decide, retry_s
+from bot.delivery.backoff import (
+    LOOK_UP_AFTER_S,
+    OPERATOR_RETRY_S,
+    Again,
+    Decision,
+    Done,
+    GiveUp,
+    RootLost,
+    decide,
+    retry_s,
+)
 from bot.delivery.notifier import (
     Absent,
     Found,
@@ -98,7 +109,7 @@ class Worker:
             if lane not in self._lanes and self._allowed(job, now) and not self._stopping:
                 task = asyncio.create_task(self._guarded(job))
                 self._lanes[lane] = task
-                task.add_done_callback(lambda _, lane=lane: self._leave(lane))
+                task.add_done_callback(partial(self._leave, lane))
         return bool(jobs)
 
     async def _due(self, now: datetime) -> list[Job]:
@@ -180,11 +191,9 @@ class Worker:
 
     async def _is_resolved(self, job: Job, since: datetime) -> bool:
         """Find out what became of an interrupted send; True when nothing is left to do now."""
-        now = self._clock()
-        if now - since < timedelta(seconds=LOOK_UP_AFTER_S):
-            await self._postpone(
-                job, Again(since + timedelta(seconds=LOOK_UP_AFTER_S), "unclear", unclear=True)
-            )
+        now, visible_at = self._clock(), since + timedelta(seconds=LOOK_UP_AFTER_S)
+        if now < visible_at:
+            await self._postpone(job, Again(visible_at, "unclear", unclear=True))
             return True
         thread_ts = job.thread_ts if isinstance(job, ReplyJob) else None
         found = await self._notifier.find(
@@ -192,6 +201,10 @@ class Worker:
         )
         self._metrics.deliveries.labels("lookup", type(found).__name__.lower()).inc()
         match found:
+            case Found(ts=ts) if isinstance(job, RootJob):
+                # It shows what was known when it was sent: one edit brings it up to date.
+                await self._apply(msgspec.structs.replace(job, version=job.version - 1), Done(ts))
+                return True
             case Found(ts=ts):
                 await self._apply(job, Done(ts))
                 return True
@@ -218,7 +231,7 @@ class Worker:
         if isinstance(outcome, RetryAfter):
             self._pacing.rest(outcome.method, now + timedelta(seconds=outcome.seconds))
         if isinstance(outcome, Refused) and outcome.reason is Reason.AUTH:
-            self._paused_until = now + timedelta(seconds=retry_s(6))
+            self._paused_until = now + timedelta(seconds=OPERATOR_RETRY_S)
         decision = decide(outcome, job.attempts, now)
         _log(job, what, decision)
         await self._apply(job, decision)
@@ -249,12 +262,18 @@ class Worker:
         )
 
     async def _postpone(self, job: Job, again: Again) -> None:
-        rows: Callable[..., None] = outbox.postpone if isinstance(job, ReplyJob) else thread_rows.postpone
-        await self._store.write(
-            rows, job, at=again.at, error=again.error, sending=again.unclear, attempts=job.attempts + 1
-        )
+        later = {
+            "at": again.at,
+            "error": again.error,
+            "sending": again.unclear,
+            "attempts": job.attempts + 1,
+        }
+        if isinstance(job, ReplyJob):
+            await self._store.write(outbox.postpone, job, **later)
+        else:
+            await self._store.write(thread_rows.postpone, job, **later)
 
-    def _leave(self, lane: str) -> None:
+    def _leave(self, lane: str, _: asyncio.Task[None]) -> None:
         self._lanes.pop(lane, None)
         self._wake.set()
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Integer, Row, func, select, update
 from bot.core.events import Event, encode
 from bot.core.parts import parts
 from bot.store import threads as thread_rows
-from bot.store.schema import outbox, threads
+from bot.store.schema import dags, outbox, threads
 from bot.store.upsert import insert_once
 
 
@@ -126,11 +126,17 @@ def postpone(
 
 def backlog(connection: Connection) -> Backlog:
     """Return what waits for delivery: notices, and root messages that were never posted."""
-    pending = connection.execute(
+    notices = connection.execute(
         select(func.count(), func.min(outbox.c.created_at)).where(outbox.c.state == "pending")
     ).one()
+    roots = connection.execute(
+        select(func.count(), func.min(dags.c.first_seen_at))
+        .select_from(threads.join(dags))
+        .where(threads.c.ts.is_(None), threads.c.wanted_version > threads.c.sent_version)
+    ).one()
     refused = connection.execute(select(func.count()).where(outbox.c.state == "refused")).scalar_one()
-    return Backlog(waiting=pending[0], oldest=pending[1], refused=refused)
+    oldest = [at for at in (notices[1], roots[1]) if at is not None]
+    return Backlog(waiting=notices[0] + roots[0], oldest=min(oldest, default=None), refused=refused)
 
 
 def _finish(

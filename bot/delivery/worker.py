@@ -45,7 +45,7 @@ from bot.store import outbox, views
 from bot.store import threads as thread_rows
 from bot.store.engine import Store
 from bot.store.outbox import ReplyJob
-from bot.store.threads import RootJob
+from bot.store.threads import Later, RootJob
 
 log = structlog.get_logger()
 
@@ -244,14 +244,18 @@ class Worker:
                 await self._done(job, ts, now)
             case Again():
                 await self._postpone(job, decision)
-            case GiveUp(error=error) if isinstance(job, RootJob):
-                await self._store.write(thread_rows.give_up, job, error=error)
             case GiveUp(error=error):
-                await self._store.write(outbox.refuse, job, error=error, now=now)
+                await self._give_up(job, error, now)
             case RootLost() if isinstance(job, RootJob):
                 await self._store.write(thread_rows.lose, job, now)
             case RootLost():
-                await self._store.write(outbox.refuse, job, error="the thread is gone", now=now)
+                await self._give_up(job, "its thread is gone", now)
+
+    async def _give_up(self, job: Job, error: str, now: datetime) -> None:
+        if isinstance(job, ReplyJob):
+            await self._store.write(outbox.refuse, job, error=error, now=now)
+        else:
+            await self._store.write(thread_rows.give_up, job, error=error)
 
     async def _done(self, job: Job, ts: str, now: datetime) -> None:
         if isinstance(job, ReplyJob):
@@ -262,16 +266,11 @@ class Worker:
         )
 
     async def _postpone(self, job: Job, again: Again) -> None:
-        later = {
-            "at": again.at,
-            "error": again.error,
-            "sending": again.unclear,
-            "attempts": job.attempts + 1,
-        }
+        later = Later(at=again.at, error=again.error, attempts=job.attempts + 1, unclear=again.unclear)
         if isinstance(job, ReplyJob):
-            await self._store.write(outbox.postpone, job, **later)
+            await self._store.write(outbox.postpone, job, later)
         else:
-            await self._store.write(thread_rows.postpone, job, **later)
+            await self._store.write(thread_rows.postpone, job, later)
 
     def _leave(self, lane: str, _: asyncio.Task[None]) -> None:
         self._lanes.pop(lane, None)

@@ -15,6 +15,7 @@ from bot.core.events import Event, encode
 from bot.core.parts import parts
 from bot.store import threads as thread_rows
 from bot.store.schema import dags, outbox, threads
+from bot.store.threads import Later
 from bot.store.upsert import insert_once
 
 
@@ -114,14 +115,9 @@ def refuse(connection: Connection, job: ReplyJob, *, error: str, now: datetime) 
     _finish(connection, job, "refused", now, error=error)
 
 
-def postpone(
-    connection: Connection, job: ReplyJob, *, at: datetime, error: str, sending: bool, attempts: int
-) -> None:
-    """Note that a notice could not be sent; `sending` keeps the mark of a send whose fate is unclear."""
-    values: dict[str, object] = {"next_attempt_at": at, "error": error, "attempts": attempts}
-    if not sending:
-        values["sending_since"] = None
-    connection.execute(update(outbox).where(outbox.c.id == job.id).values(**values))
+def postpone(connection: Connection, job: ReplyJob, later: Later) -> None:
+    """Note that a notice could not be sent."""
+    connection.execute(update(outbox).where(outbox.c.id == job.id).values(**later.values()))
 
 
 def backlog(connection: Connection) -> Backlog:

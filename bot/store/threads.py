@@ -30,6 +30,27 @@ class RootJob(msgspec.Struct, frozen=True, kw_only=True):
     next_attempt_at: datetime
 
 
+class Later(msgspec.Struct, frozen=True, kw_only=True):
+    """A send to try again: when, why it failed, and after how many tries.
+
+    `unclear` keeps the mark of a send whose fate is unknown, so that it is looked up first.
+    """
+
+    at: datetime
+    error: str
+    attempts: int
+    unclear: bool
+
+    def values(self) -> dict[str, object]:
+        """Return the columns to set."""
+        values: dict[str, object] = {
+            "next_attempt_at": self.at,
+            "error": self.error,
+            "attempts": self.attempts,
+        }
+        return values if self.unclear else {**values, "sending_since": None}
+
+
 def new_notice_id() -> str:
     """Return an id that no other message carries, in this database or another."""
     return uuid4().hex
@@ -105,14 +126,9 @@ def settle(connection: Connection, job: RootJob, *, ts: str, version: int, next_
     )
 
 
-def postpone(
-    connection: Connection, job: RootJob, *, at: datetime, error: str, sending: bool, attempts: int
-) -> None:
-    """Note that a root could not be sent; `sending` keeps the mark of a send whose fate is unclear."""
-    values: dict[str, object] = {"next_attempt_at": at, "error": error, "attempts": attempts}
-    if not sending:
-        values["sending_since"] = None
-    connection.execute(update(threads).where(threads.c.id == job.thread_id).values(**values))
+def postpone(connection: Connection, job: RootJob, later: Later) -> None:
+    """Note that a root could not be sent."""
+    connection.execute(update(threads).where(threads.c.id == job.thread_id).values(**later.values()))
 
 
 def give_up(connection: Connection, job: RootJob, *, error: str) -> None:

@@ -42,7 +42,7 @@ def answer_of(cluster: Cluster, health: HealthRow, client: AgentClient, now: dat
         agent_now=now + timedelta(seconds=client.skew_s or 0.0),
         first_poll=health.checked_at is None,
         fresh=recently,
-        agent_url=client.agent,
+        agent_url=str(client.url),
         runbook=cluster.registration.runbook,
     )
 
@@ -59,7 +59,7 @@ async def observed(
         health=HealthRow(
             state=ClusterState.OK,
             tracking=tracking,
-            agent=client.agent,
+            agent=str(client.url),
             error=None,
             checked_at=answer.at,
             attempted_at=answer.at,

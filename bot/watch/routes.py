@@ -22,20 +22,26 @@ class AllRoutesFailed(Exception):
         super().__init__(failure.error)
 
 
+class CannotConnect(Exception):
+    """No client can be made: a certificate file or the key of the password is missing; `str()` says which."""
+
+
 class Routes:
     """The agents of one cluster, the last good one first.
 
     One request is in flight at a time: agents are asked one after the other, and only the owner of a cluster
-    asks at all.
+    asks at all. `open_clients` makes the clients at the first question; it may raise `CannotConnect`, which
+    is a failure like another: it can pass, and it must not stop the watching of other clusters.
     """
 
-    def __init__(self, clients: Sequence[AgentClient]) -> None:
-        self._clients = list(clients)
+    def __init__(self, urls: Sequence[str], open_clients: Callable[[], Sequence[AgentClient]]) -> None:
+        self._urls, self._open = tuple(urls), open_clients
+        self._clients: list[AgentClient] = []
 
     @property
     def agents(self) -> tuple[str, ...]:
         """The base URLs, the preferred one first."""
-        return tuple(client.agent for client in self._clients)
+        return tuple(str(client.url) for client in self._clients) or self._urls
 
     async def unfinished(self) -> tuple[AgentClient, tuple[DagSnapshot, ...]]:
         """Return the unfinished DAGs and the agent that told them; raises `AllRoutesFailed`."""
@@ -45,8 +51,10 @@ class Routes:
         """Close all connections."""
         for client in self._clients:
             await client.aclose()
+        self._clients = []
 
     async def _ask(self, question: Callable[[AgentClient], Awaitable[T]]) -> tuple[AgentClient, T]:
+        self._ensure_clients()
         failures: list[PollFailure] = []
         for client in list(self._clients):
             try:
@@ -55,7 +63,7 @@ class Routes:
                 failure = PollFailure(
                     trouble=await _trouble(client, error),
                     error=str(error),
-                    agent=client.agent,
+                    agent=str(client.url),
                     agents=self.agents,
                 )
                 failures.append(failure)
@@ -66,6 +74,17 @@ class Routes:
                 self._prefer(client)
                 return client, answer
         raise AllRoutesFailed(_worst(failures))
+
+    def _ensure_clients(self) -> None:
+        if self._clients:
+            return
+        try:
+            self._clients = list(self._open())
+        except CannotConnect as error:
+            failure = PollFailure(
+                trouble=Trouble.UNREACHABLE, error=str(error), agent=self._urls[0], agents=self._urls
+            )
+            raise AllRoutesFailed(failure) from error
 
     def _prefer(self, client: AgentClient) -> None:
         if self._clients[0] is not client:
@@ -78,7 +97,7 @@ async def _unfinished(client: AgentClient) -> tuple[DagSnapshot, ...]:
         return await client.unfinished()
     except UnknownTaskType as error:
         # One DAG of another agent version spoils the detailed list, not the summaries.
-        log.warning("watch.summaries_only", agent=client.agent, error=str(error))
+        log.warning("watch.summaries_only", agent=str(client.url), error=str(error))
         return await client.unfinished(details=False)
 
 

@@ -92,6 +92,10 @@ class Watcher:
         """Return the clusters to poll now."""
         return [i for i, w in self._watched.items() if not w.polling and w.due_at <= now and _may_poll(w)]
 
+    def is_stuck(self, now: datetime, after: timedelta) -> bool:
+        """Return whether some cluster should have been polled so long ago."""
+        return any(w.due_at + after < now for w in self._watched.values() if _may_poll(w))
+
     async def poll(self, cluster_id: int) -> None:
         """Poll one cluster and store what it came to; whatever happens, the next poll is planned."""
         watched = self._watched.get(cluster_id)

@@ -71,7 +71,7 @@ class Connection:
         if response.headers.get("Content-Encoding", "") not in PLAIN:
             raise Protocol(call, "a compressed answer, which was not asked for", status=response.status_code)
         body = bytearray()
-        async for chunk in response.aiter_raw():
+        async for chunk in response.aiter_bytes():
             body += chunk
             if len(body) > self._max_bytes:
                 text = f"an answer of more than {self._max_bytes} bytes"

@@ -102,7 +102,7 @@ def client(handler: Handler, *, user: User = User.ROOT, max_bytes: int = 1 << 20
 
 def dag(**members: Any) -> dict[str, Any]:
     """Return a DAG with one stage of one sub-task as an agent tells it."""
-    times = {"start_time": "2026-05-09T10:00:01.20431+08:00", "end_time": "1970-01-01T08:00:00+08:00"}
+    times = {"start_time": "2026-05-09T10:00:01.20431+08:00", "end_time": "2026-05-09T10:00:00.9+08:00"}
     life = {"state": "RUNNING", "operator": "RUN", **times, "additional_data": None}
     task = {
         "id": "1611", "task_id": 611, "name": "Drop tenant", **life, "execute_times": 1,

@@ -38,10 +38,14 @@ def exchanges(name: str) -> list[dict[str, Any]]:
 
 
 class RecordedAgent(httpx.AsyncBaseTransport):
-    """One agent of a situation: gives the newest recorded answer to a path that is not in the future."""
+    """One agent of a situation: gives the newest recorded answer to a path that is not in the future.
+
+    Where a situation was recorded by id only after its last operator, the list follows the rule that all
+    recordings show: a DAG that is SUCCEED is not in it.
+    """
 
     def __init__(self, name: str, agent: str, clock: ManualClock, public_key: str) -> None:
-        self._exchanges = [e for e in exchanges(name) if e["agent"] == agent]
+        self._exchanges = [e for e in exchanges(name) if e["agent"] == agent and e["method"] == "GET"]
         self._clock, self._key = clock, public_key
         self.asked: list[str] = []
 
@@ -50,32 +54,41 @@ class RecordedAgent(httpx.AsyncBaseTransport):
         path = request.url.path
         self.asked.append(path)
         if path == "/api/v1/secret":
-            return _answer(200, {"ip": "127.0.0.1", "port": 2886, "public_key": self._key})
-        at = (self._clock() - START).total_seconds()
-        known = [e for e in self._exchanges if urlsplit(e["target"]).path == path and e["method"] == "GET"]
-        past = [e for e in known if e["t"] <= at] or known[:1]
-        if not past:
-            raise httpx.ConnectError("nothing was recorded for this path", request=request)
-        exchange = past[-1]
-        if not exchange.get("status"):
-            raise httpx.ConnectError(exchange.get("failure", "no answer"), request=request)
-        return _response(exchange["status"], exchange.get("body"))
+            return _answer({"ip": "127.0.0.1", "port": 2886, "public_key": self._key})
+        exchange = self._newest(path)
+        if exchange is None or not exchange.get("status"):
+            raise httpx.ConnectError("no answer was recorded", request=request)
+        body = exchange.get("body")
+        if path == LISTS and body and (body.get("data") or {}).get("contents"):
+            listed = [d for d in body["data"]["contents"] if not self._is_over(d["id"], exchange["t"])]
+            body = {**body, "data": {"contents": listed}}
+        return _response(exchange["status"], body)
 
-    def list_times(self) -> Iterator[float]:
-        """Give the times at which this agent was asked for its unfinished DAGs."""
-        return (e["t"] for e in self._exchanges if urlsplit(e["target"]).path == LISTS)
+    def times(self) -> Iterator[float]:
+        """Give the times at which this agent was asked about DAGs."""
+        return (e["t"] for e in self._exchanges if "/task/dag/" in e["target"])
+
+    def _newest(self, path: str, since: float = -1.0) -> dict[str, Any] | None:
+        now = (self._clock() - START).total_seconds()
+        known = (e for e in self._exchanges if urlsplit(e["target"]).path == path)
+        past = [e for e in known if since <= e["t"] <= now]
+        return past[-1] if past else None
+
+    def _is_over(self, dag_id: str, since: float) -> bool:
+        by_id = self._newest(f"/api/v1/task/dag/{dag_id}", since)
+        return by_id is not None and by_id["body"]["data"]["state"] == "SUCCEED"
 
 
-def _answer(status: int, data: dict[str, Any]) -> httpx.Response:
+def _answer(data: dict[str, Any]) -> httpx.Response:
     body = {
         "successful": True,
         "timestamp": "2026-05-09T10:00:00.1+08:00",
         "duration": 1,
-        "status": status,
+        "status": 200,
         "traceId": "9f1c0a77be5d2e31",
         "data": data,
     }
-    return _response(status, body)
+    return _response(200, body)
 
 
 def _response(status: int, body: Any) -> httpx.Response:

@@ -27,7 +27,9 @@ from bot.keys import KeyProblem, Vault, load_vault
 from bot.metrics import Metrics
 from bot.obshell.client import AgentClient
 from bot.obshell.connect import BadTlsFiles, TlsFiles, connect
-from bot.slack.bolt import BadToken, SlackApp
+from bot.slack.bolt import SlackApp
+from bot.slack.connection import BadToken, NotReady, check_channel, identify
+from bot.slack.connection import StartError as SlackStartError
 from bot.slack.messages import Layout
 from bot.slack.notifier import SlackNotifier, make_client
 from bot.store import clusters as cluster_rows
@@ -48,6 +50,9 @@ POLL_GRACE_S = 4.0
 SEND_GRACE_S = 3.0
 ANSWER_GRACE_S = 2.0
 """Together below the ten seconds in which a stopped service must have ended."""
+
+SLACK_RETRY_S = 15.0
+"""Distance of tries to open the socket: the method behind it allows about one call a minute in a row."""
 
 STUCK_AFTER = timedelta(seconds=120)
 """A notice that waits longer, or polls that answer nobody for longer, mean that the service is stuck."""
@@ -183,6 +188,54 @@ async def _open_store(stack: AsyncExitStack, settings: Settings) -> Store:
 def _slack_client(settings: Settings) -> AsyncWebClient:
     token = settings.slack_bot_token
     return make_client(token.get_secret_value() if token else None, settings.slack_api_url)
+
+
+async def _check_slack(client: AsyncWebClient, settings: Settings) -> None:
+    """Refuse to start with a token or default channel that Slack refuses; its trouble may pass meanwhile."""
+    try:
+        await identify(client)
+        problem = await check_channel(client, settings.channel) if settings.channel else None
+    except NotReady as error:
+        log.warning("slack.not_ready", error=str(error))
+        return
+    if problem is not None:
+        raise StartError(f"OBDAG_CHANNEL: {problem}")
+
+
+async def _start_slack(stack: AsyncExitStack, service: Service, client: AsyncWebClient) -> SlackApp:
+    """Listen for commands; while Slack cannot be reached, go on trying beside the polling."""
+    token = service.settings.slack_app_token
+    if token is None:
+        raise StartError(
+            "SLACK_SIGNING_SECRET asks for HTTP mode, which this release does not have: "
+            "use Socket Mode with SLACK_APP_TOKEN",
+            status=2,
+        )
+    app = SlackApp(
+        client,
+        token.get_secret_value(),
+        command=service.settings.command,
+        queries=service,
+        clock=service.clock,
+    )
+    stack.push_async_callback(app.stop, ANSWER_GRACE_S)
+    try:
+        await app.start()
+    except NotReady as error:
+        log.warning("slack.not_ready", error=str(error))
+        stack.push_async_callback(_cancel, asyncio.create_task(_keep_starting(app), name="slack-start"))
+    return app
+
+
+async def _keep_starting(app: SlackApp) -> None:
+    while True:
+        await asyncio.sleep(SLACK_RETRY_S)
+        try:
+            await app.start()
+        except SlackStartError as error:
+            log.warning("slack.not_ready", error=str(error))
+        else:
+            return
 
 
 async def _start_delivery(stack: AsyncExitStack, service: Service, client: AsyncWebClient) -> Worker:

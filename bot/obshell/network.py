@@ -4,6 +4,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Iterator
+from typing import TypeGuard
 
 import httpx
 
@@ -13,6 +14,14 @@ FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.Strea
 """All that httpx raises: its exceptions have no common base."""
 CUT = ("disconnected", "peer closed", "closed connection")
 """How httpx tells a cut connection from an answer that is no HTTP: one class, two texts."""
+NO_FAULT_OF_TLS = (
+    ssl.SSLWantReadError,
+    ssl.SSLWantWriteError,
+    ssl.SSLZeroReturnError,
+    ssl.SSLEOFError,
+    ssl.SSLSyscallError,
+)
+"""How TLS says that it waits for the socket, or that the socket ended: found below any cut connection."""
 SPOKEN = {
     errno.ECONNREFUSED: "connection refused: nothing listens there",
     errno.EHOSTUNREACH: "no route to the host",
@@ -26,13 +35,17 @@ SPOKEN = {
 def explained(call: Call, error: Exception) -> AgentError:
     """Return our error for a failure below it."""
     causes = tuple(_causes(error))
-    if tls := next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None):
+    if tls := next((cause for cause in causes if _blames_tls(cause)), None):
         return TlsFailed(call, _tls(tls))
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         return Unreachable(call, "no answer in time")
     if _is_connection(error):
         return Unreachable(call, _connection(causes))
     return Protocol(call, f"not an HTTP answer: {type(error).__name__}")
+
+
+def _blames_tls(error: BaseException) -> TypeGuard[ssl.SSLError]:
+    return isinstance(error, ssl.SSLError) and not isinstance(error, NO_FAULT_OF_TLS)
 
 
 def _is_connection(error: Exception) -> bool:
@@ -43,7 +56,9 @@ def _is_connection(error: Exception) -> bool:
 
 def _connection(causes: tuple[BaseException, ...]) -> str:
     """Return why there is no connection, from the innermost error that knows."""
-    systems = [cause for cause in causes if isinstance(cause, OSError) and cause.errno is not None]
+    systems = [
+        cause for cause in causes if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError)
+    ]
     if any(isinstance(cause, socket.gaierror) for cause in systems):
         return "the host name cannot be resolved"
     spoken = (SPOKEN.get(cause.errno or 0) or cause.strerror for cause in reversed(systems))
@@ -57,6 +72,8 @@ def _tls(error: ssl.SSLError) -> str:
     reason = (error.reason or "unknown reason").replace("_", " ").lower()
     if "wrong version number" in reason or "record layer failure" in reason:
         return "the agent does not speak TLS here: use http://"
+    if "certificate required" in reason:
+        return "the agent wants a client certificate"
     return f"TLS failed: {reason}"
 
 

@@ -30,6 +30,11 @@ FROM_FILES = (
 """Variables that may also be given as `NAME_FILE`."""
 
 
+def process_environment() -> Mapping[str, str]:
+    """Return the variables that this process was started with."""
+    return os.environ
+
+
 class ConfigError(Exception):
     """The configuration cannot be used; `problems` each name a variable, `str()` is one line."""
 
@@ -165,7 +170,7 @@ class Settings(BaseSettings):
         An empty variable counts as not set, except `OBDAG_HTTP`, where it means no listener. `roles` are
         those that are to run (`poll`, `deliver`, `slack`): what they need and lack is a problem too.
         """
-        given = os.environ if environment is None else environment
+        given = process_environment() if environment is None else environment
         variables, problems = _gather(given, dotenv)
         variables |= _port(variables, problems)
         try:
@@ -266,4 +271,4 @@ def _texts(error: ValidationError) -> list[str]:
     return texts
 
 
-__all__ = ["ROLES", "ConfigError", "Listen", "Settings"]
+__all__ = ["ROLES", "ConfigError", "Listen", "Settings", "process_environment"]

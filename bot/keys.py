@@ -1,6 +1,7 @@
 """The keys that stored passwords are encrypted with (Fernet; several for a change of keys)."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import mkstemp
 
@@ -42,6 +43,11 @@ class Vault:
                 f"a stored password was encrypted with another key than that of {self.source}: "
                 "bring the old key back, or set the password anew with: obdag clusters set-password NAME"
             ) from None
+
+    def check(self, tokens: Iterable[str]) -> None:
+        """Make sure that all these can be decrypted; raises `KeyProblem`."""
+        for token in tokens:
+            self.decrypt(token)
 
     def __repr__(self) -> str:
         """Say where the keys come from, not what they are."""

@@ -11,12 +11,12 @@ from bot.clock import Clock
 from bot.core.views import ClusterState
 from bot.keys import Vault
 from bot.obshell.client import AgentClient
-from bot.obshell.connect import connect
+from bot.obshell.connect import BadTlsFiles, connect
 from bot.store import clusters, registering
 from bot.store.clusters import Cluster, HealthRow, Registration
 from bot.store.engine import Store
 from bot.usecases.checking import AgentCheck, CheckFailed, WrongPassword, check_agent
-from bot.usecases.errors import UnknownCluster, UsecaseError
+from bot.usecases.errors import Invalid, UnknownCluster, UsecaseError
 from bot.usecases.naming import checked, tls_files
 
 KNOWN_NAMED = 20
@@ -28,7 +28,7 @@ class Duplicate(UsecaseError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"a cluster called {name!r} is registered already; see obdag clusters edit {name} or remove {name}"
+            f"a cluster called {name!r} is registered already: obdag clusters edit {name}, or remove {name}"
         )
 
 
@@ -155,16 +155,22 @@ async def set_paused(registry: Registry, name: str, *, paused: bool) -> None:
 
 
 def open_client(registry: Registry, registration: Registration, url: str) -> AgentClient:
-    """Return a client of one agent with the registered password; raises `KeyProblem` for a wrong key."""
+    """Return a client of one agent with the registered password.
+
+    Raises `KeyProblem` when the password was encrypted with another key, `Invalid` for lost TLS files.
+    """
     secret = registration.secret
     password = registry.vault.decrypt(secret) if secret is not None else ""
-    return registry.connect(
-        url,
-        user=registration.user,
-        password=lambda: password,
-        clock=registry.clock,
-        tls=tls_files(registration),
-    )
+    try:
+        return registry.connect(
+            url,
+            user=registration.user,
+            password=lambda: password,
+            clock=registry.clock,
+            tls=tls_files(registration),
+        )
+    except BadTlsFiles as error:
+        raise Invalid(f"cluster {registration.name}: {error}") from error
 
 
 async def _refuse_after_refusal(registry: Registry, cluster: Cluster) -> None:

@@ -34,7 +34,8 @@ DIGITS = re.compile(rf"[0-9]{{1,{ID_DIGITS}}}", re.ASCII)
 class AgentClient:
     """One agent: a connection that is kept, its credentials, and the questions that obdag asks.
 
-    Every method raises an `AgentError` (`bot.obshell.errors`), and only that. A call ends `timeout_s` seconds
+    Every failure of a call is an `AgentError` (`bot.obshell.errors`); an id that is no number is a ValueError
+    and never sent, and what `password` raises passes through. A call ends `timeout_s` seconds
     after its turn came, whatever the agent does; calls wait for each other. `tls` is shared between clients,
     since building one is dear; without it an https agent is checked against the system's authorities.
     """

@@ -542,7 +542,7 @@ def test_what_is_no_answer_is_malformed(body: bytes) -> None:
         wire.answer(200, body)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(
     noise=st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=5),

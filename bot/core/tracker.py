@@ -198,7 +198,7 @@ def _missed_failure(step: _Step, after: TrackedDag) -> _Result:
     pending = before.failure_seen_at is not None and before.outcome is None
     if not pending or not _left_failure(before.snapshot, after.snapshot):
         return after, ()
-    return after, (_failed(step, before),)
+    return msgspec.structs.replace(after, failure_seen_at=None), (_failed(step, before),)
 
 
 def _new_run(step: _Step, after: TrackedDag) -> _Result:

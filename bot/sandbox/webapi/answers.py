@@ -9,7 +9,7 @@ from bot.sandbox.messages import Json
 from bot.sandbox.rules.problem import Problem
 
 
-class Refusal(Exception):  # noqa: N818 - reads as what it says
+class Refusal(Exception):
     """Slack says no: `error` is its word, `extra` further fields of the answer."""
 
     def __init__(self, error: str, **extra: Any) -> None:
@@ -18,7 +18,7 @@ class Refusal(Exception):  # noqa: N818 - reads as what it says
 
 
 class ApiResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """An HTTP answer. `drop`: close the connection instead of answering; `delay_s`: answer that much later."""
+    """An HTTP answer. `drop`: close the connection unanswered; `delay_s`: answer that much later."""
 
     status: int = 200
     headers: dict[str, str] = {}
@@ -39,7 +39,7 @@ def ok(**fields: Any) -> Json:
 
 
 def refuse(problems: list[Problem]) -> None:
-    """Raise what the first problem says, with all of them in `response_metadata.messages`; nothing if none."""
+    """Raise what the first problem says, with all of them in `response_metadata.messages`, if any."""
     if problems:
         messages = [str(problem) for problem in problems]
         raise Refusal(problems[0].error, response_metadata={"messages": messages})

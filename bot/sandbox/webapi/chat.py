@@ -81,6 +81,8 @@ def update(team: Team, scopes: Scopes, params: Json, _now: datetime) -> Json:
         raise Refusal("is_archived")
     if flag(params, "reply_broadcast") and not message.broadcast:
         return _broadcast(team, message, params)
+    if not any(key in params for key in ("text", "markdown_text", "blocks", "attachments", "metadata")):
+        raise Refusal("no_text")
     # an update that gives only metadata or blocks keeps the text, so the text that stays is validated too
     given = params if "text" in params or "markdown_text" in params else {**params, "text": message.text}
     payload = content(given, update=True)

@@ -25,7 +25,7 @@ def history(team: Team, scopes: Scopes, params: Json, _now: datetime) -> Json:
 
 
 def replies(team: Team, scopes: Scopes, params: Json, _now: datetime) -> Json:
-    """`conversations.replies`: a thread, oldest first; the parent heads every page and counts in the limit."""
+    """`conversations.replies`: a thread, oldest first; the parent heads each page and counts in the limit."""
     channel = readable_channel(team, scopes, params)
     asked = team.message(channel.id, word(params, "ts"))
     if asked is None:

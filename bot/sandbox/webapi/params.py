@@ -32,7 +32,7 @@ def number(params: Json, key: str, default: int, *, error: str = "invalid_argume
 
 
 def decoded(params: Json, key: str, *, error: str) -> Any:
-    """Return a structured parameter, given as JSON values or as a string that holds them; None when absent."""
+    """Return a structured parameter, given as JSON or as a string that holds it; None when absent."""
     value = params.get(key)
     if not isinstance(value, str):
         return value

@@ -1,7 +1,8 @@
 """Takes passwords out of log lines before people see them.
 
 Log lines of an agent may hold SQL statements, shell commands and settings as they were run. What looks like
-a password in one of their usual spellings becomes `***`; everything else stays as it was written.
+a password in one of their usual spellings becomes `***`; everything else stays as it was written. The
+patterns look ahead only so far, because a line may be 64 KiB of anything.
 """
 
 import re
@@ -11,7 +12,7 @@ MASK = "***"
 
 _QUOTED = r"""'(?:\\.|''|[^'\\])*'?|"(?:\\.|""|[^"\\])*"?|`[^`]*`?"""
 _WORD = r"[^\s,;&)}\]'\"]+"
-_NAME = r"(?:[\w.-]*(?:password|passwd|passphrase|pwd|secret[_-]?key)|\b(?:root_)?pass)"
+_NAME = r"(?:password|passwd|passphrase|pwd|secret[_-]?key|_pass)"
 
 _PATTERNS: tuple[re.Pattern[str], ...] = (
     # SQL: IDENTIFIED BY [PASSWORD] '...', with an authentication plugin or without
@@ -29,10 +30,12 @@ _PATTERNS: tuple[re.Pattern[str], ...] = (
         re.IGNORECASE,
     ),
     # options of commands: --password ..., -p'...' (a bare -p with a word may be a port: left alone)
-    re.compile(rf"(?P<before>--{_NAME}\s+)(?P<secret>{_QUOTED}|[^\s-]\S*)", re.IGNORECASE),
+    re.compile(rf"(?P<before>--[\w-]{{0,40}}{_NAME}\s+)(?P<secret>{_QUOTED}|[^\s-]\S*)", re.IGNORECASE),
     re.compile(r"(?P<before>(?:^|\s)-p)(?P<secret>'[^']*'?|\"[^\"]*\"?)"),
     # user:password@ in an address
-    re.compile(r"(?P<before>\b[a-z][\w+.-]*://[^\s:/@]*:)(?P<secret>[^\s@/]+)(?=@)", re.IGNORECASE),
+    re.compile(
+        r"(?P<before>\b[a-z][\w+.-]{0,20}://[^\s:/@]{0,100}:)(?P<secret>[^\s@/]{1,200})(?=@)", re.IGNORECASE
+    ),
 )
 
 

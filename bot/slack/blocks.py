@@ -147,4 +147,4 @@ def _mrkdwn(lines: Iterable[Line], limit: int) -> Block:
         marked = mrkdwn(line, room)
         shown = f"{shown}\n{marked}" if shown else marked
     # verbatim: Slack must not make links, mentions or channels of foreign text by itself
-    return {"type": "mrkdwn", "text": shown.strip() or ELLIPSIS, "verbatim": True}
+    return {"type": "mrkdwn", "text": shown if shown.strip() else ELLIPSIS, "verbatim": True}

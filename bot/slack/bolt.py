@@ -8,8 +8,8 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Protocol, cast
 
 import structlog
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
@@ -23,7 +23,7 @@ from bot.core.views import ClusterView, DagView
 from bot.slack import replies
 from bot.slack.blocks import Message
 from bot.slack.commands import Clusters, Command, Help, Show, Status, Unavailable, Unknown, parse
-from bot.slack.connection import NotReady, Watchdog, connect, identify
+from bot.slack.connection import Watchdog, connect, identify
 from bot.slack.errors import CALL_ERRORS
 from bot.usecases.errors import UsecaseError
 
@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 
 class Queries(Protocol):
-    """What listeners ask of the rest of obdag; both raise `UsecaseError` for a request that makes no sense."""
+    """What listeners ask of the rest of obdag; both raise `UsecaseError` for what cannot be done."""
 
     async def unfinished(self, *, cluster: str | None, channel: str | None) -> tuple[ClusterView, ...]:
         """Return one cluster, or those that tell `channel` (all when it has none), with unfinished DAGs."""
@@ -64,15 +64,16 @@ class SlackApp:
         self._client, self._app_token = client, app_token
         self._command, self._queries, self._clock = command, queries, clock
         self._ping_s = ping_s
-        self._identity: AuthorizeResult | None = None
         self._handler: AsyncSocketModeHandler | None = None
         self._watchdog: Watchdog | None = None
         self._busy: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
         """Connect; raises `BadToken` for a token that Slack refuses, `NotReady` for trouble that may pass."""
-        self._identity = await identify(self._client)
-        self._handler = AsyncSocketModeHandler(self._bolt(), self._app_token, ping_interval=self._ping_s)
+        identity = await identify(self._client)
+        self._handler = AsyncSocketModeHandler(
+            self._bolt(identity), self._app_token, ping_interval=self._ping_s
+        )
         self._handler.client.proxy = self._client.proxy
         try:
             await connect(self._handler.client, self._client, self._app_token)
@@ -80,7 +81,7 @@ class SlackApp:
             await self._close()
             raise
         self._watchdog = Watchdog(self._handler.client, self._ping_s)
-        log.info("slack.connected", bot=self._identity.bot_user_id, team=self._identity.team_id)
+        log.info("slack.connected", bot=identity.bot_user_id, team=identity.team_id)
 
     async def stop(self, grace_s: float = 5.0) -> None:
         """Take no more requests, and give those under way `grace_s` seconds to be answered."""
@@ -102,32 +103,31 @@ class SlackApp:
         if self._handler:
             client = self._handler.client
             self._handler = None
-            await client.close()
+            await client.close()  # type: ignore[no-untyped-call]
             tasks = (client.message_processor, client.current_session_monitor, client.message_receiver)
             await asyncio.gather(*filter(None, tasks), return_exceptions=True)
 
-    def _bolt(self) -> AsyncApp:
-        """Return the app with its listeners. Without a token it asks `_authorize`, which costs no call."""
+    def _bolt(self, identity: AuthorizeResult) -> AsyncApp:
+        """Return the app with its listeners; it has no token of its own, so that it never asks who it is."""
+
+        async def authorize() -> AuthorizeResult:
+            return identity
+
         tokenless = AsyncWebClient(
             base_url=self._client.base_url, timeout=self._client.timeout, retry_handlers=[]
         )
         tokenless.proxy = self._client.proxy
         logger = logging.getLogger("bot.slack.bolt_app")
         logger.setLevel(logging.ERROR)  # below: one line of advice about tokens, and each event nobody needs
-        app = AsyncApp(
-            client=tokenless, authorize=self._authorize, signing_secret="", name="obdag", logger=logger
-        )
+        app = AsyncApp(client=tokenless, authorize=authorize, signing_secret="", name="obdag", logger=logger)
         app.command(ANYTHING)(self._on_command)
         app.action(ANYTHING)(self._on_action)
         app.event(ANYTHING)(self._on_event)
         return app
 
-    async def _authorize(self) -> AuthorizeResult | None:
-        return self._identity
-
     async def _on_command(self, ack: Ack, body: dict[str, Any]) -> None:
         await ack()
-        async with self._tracked():
+        with self._tracked():
             command = parse(str(body.get("text", "")))
             message = await self._answer(command, str(body.get("channel_id", "")) or None)
             await self._respond(str(body["response_url"]), message, public=command.public)
@@ -135,7 +135,7 @@ class SlackApp:
     async def _on_action(self, ack: Ack, body: dict[str, Any]) -> None:
         await ack()
         if url := body.get("response_url"):
-            async with self._tracked():
+            with self._tracked():
                 await self._respond(str(url), replies.no_button_yet(), public=False)
 
     async def _on_event(self) -> None:
@@ -186,12 +186,10 @@ class SlackApp:
         if response.status_code != HTTP_OK:
             log.warning("slack.answer_refused", status=response.status_code, says=response.body[:200])
 
-    @contextlib.asynccontextmanager
-    async def _tracked(self) -> Any:
+    @contextlib.contextmanager
+    def _tracked(self) -> Iterator[None]:
         """Keep the listener's task where `stop` can wait for it; bolt itself keeps no reference."""
-        task = asyncio.current_task()
-        if task is None:
-            raise NotReady("a listener runs outside of any task")
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
         self._busy.add(task)
         try:
             yield

@@ -67,7 +67,7 @@ async def connect(
         raise _start_error("SLACK_APP_TOKEN", classify(error, "apps.connections.open")) from None
     socket.wss_uri = str(answer.get("url", ""))
     try:
-        await asyncio.wait_for(socket.connect(), limit_s)
+        await asyncio.wait_for(socket.connect(), limit_s)  # type: ignore[no-untyped-call]
     except TimeoutError:
         raise NotReady(f"Slack's socket did not open within {limit_s:.0f} s: see the log") from None
 

@@ -40,7 +40,7 @@ class Layout(StrEnum):
 def root(view: DagView, *, layout: Layout = Layout.PLAN) -> Message:
     """Return the root message of a DAG as it stands now."""
     mood, dag = say.mood_of(view), view.snapshot
-    plan = native_plan(dag) if layout is Layout.PLAN else text_plan(dag)
+    plan = native_plan(dag) if layout == Layout.PLAN else text_plan(dag)
     blocks = [
         header(f"{mood.icon} {dag.name} · {view.cluster}"),
         section([(Bold(plain(_progress(view))),), *_where(view), *_unknown(view), _times(view)]),
@@ -137,7 +137,7 @@ def _logs(logs: tuple[HostLines, ...], command: str) -> list[Block]:
     if not told:
         return []
     shown = told[:MAX_HOSTS]
-    rooms = shares([cost(log.lines) for log in shown], MAX_LOGS)
+    rooms = shares([cost(log.lines, MAX_LOGS) for log in shown], MAX_LOGS)
     excerpts = [excerpt(log.lines, room) for log, room in zip(shown, rooms, strict=True)]
     titled = [(log.host or "", found.text) for log, found in zip(shown, excerpts, strict=True)]
     if len(told) > MAX_HOSTS:

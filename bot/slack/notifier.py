@@ -52,7 +52,7 @@ class SlackNotifier:
 
     def __init__(self, client: AsyncWebClient, *, layout: Layout = Layout.PLAN) -> None:
         self._client = client
-        self._layout = layout
+        self._layout = Layout(layout)
 
     async def post_root(self, *, channel: str, view: DagView, notice_id: str) -> Outcome:
         """Post the root message of a DAG."""

@@ -51,7 +51,9 @@ def stage_line(stage: Stage, *, current: bool = False) -> Line:
 
 
 def host_lines(stage: Stage) -> list[Line]:
-    """Return the sub-tasks of a stage, one line each: host, state, try, since when."""
+    """Return the sub-tasks of a stage, one line each, unless its own line says it all."""
+    if len(stage.sub_tasks) == 1 and stage.state not in {State.RUNNING, State.FAILED}:
+        return []
     return [_host_line(sub_task) for sub_task in stage.sub_tasks]
 
 
@@ -80,8 +82,9 @@ def _title(stage: Stage) -> str:
 
 def _details(stage: Stage) -> str:
     seconds = say.stage_seconds(stage)
-    parts = [say.stage_note(stage), say.duration(seconds) if seconds is not None else "", _hosts(stage)]
-    return " · ".join(filter(None, parts))
+    tries = max(map(say.attempt_of, stage.sub_tasks), default=1)
+    took = say.duration(seconds) if seconds is not None else ""
+    return " · ".join(filter(None, [say.stage_note(stage), took, say.try_number(tries), _hosts(stage)]))
 
 
 def _hosts(stage: Stage) -> str:

@@ -183,7 +183,7 @@ def _dag_facts(view: DagView) -> Line:
 def _spans(view: DagView) -> list[Line]:
     spans: list[Line] = []
     if view.elapsed_s is not None:
-        spans.append((say.duration(view.elapsed_s),))
+        spans.append((f"for {say.duration(view.elapsed_s)}",))
     if view.eta_s is not None and view.outcome is None:
         spans.append((f"about {say.duration(view.eta_s)} left",))
     return spans

@@ -1,4 +1,7 @@
-"""A Slack that answers as it is told: for the shapes of failure that no proper stand-in produces."""
+"""Two Slacks on loopback: the local workspace, and one that answers as it is told.
+
+The second is for shapes of failure that no proper stand-in produces.
+"""
 
 import asyncio
 from collections import defaultdict
@@ -7,6 +10,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+
+from bot.sandbox.team import Channel
+from bot.sandbox.workspace import Workspace
+from bot.sandbox.workspace_server import WorkspaceServer
 
 Answer = dict[str, Any] | web.Response | Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -39,6 +46,25 @@ class Scripted:
         if isinstance(answer, web.Response):
             return web.Response(status=answer.status, body=answer.body, headers=dict(answer.headers))
         return await answer(request)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[WorkspaceServer]:
+    """Run a local Slack of its own on a free port."""
+    async with WorkspaceServer(Workspace(), ack_s=2.0) as running:
+        yield running
+
+
+@pytest.fixture
+def workspace(server: WorkspaceServer) -> Workspace:
+    """Return the state behind the server."""
+    return server.workspace
+
+
+@pytest.fixture
+def channel(workspace: Workspace) -> Channel:
+    """Return a public channel with the bot in it."""
+    return workspace.add_channel("ops")
 
 
 @pytest.fixture

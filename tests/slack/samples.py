@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 from bot.core import events as ev
 from bot.core.dag import DagSnapshot, Host, Operator, Outcome, Stage, State, SubTask
 from bot.core.parts import parts
-from bot.core.views import DagView
+from bot.core.views import ClusterState, ClusterView, DagView
+from bot.slack import replies
 from bot.slack.blocks import Message
+from bot.slack.commands import LATER, Unavailable, Unknown
 from bot.slack.messages import Layout, reply, root
 
 T0 = datetime(2026, 5, 9, 3, 4, 5, tzinfo=UTC)
@@ -150,6 +152,8 @@ FAILED = ev.Failed(
     runbook="https://wiki.example.com/runbooks/scale-out?a=1&b=2",
 )
 
+SUCCEEDED = ev.Succeeded(at=at(723), dag=ref(9), total_s=723.0)
+
 ROOTS: dict[str, DagView] = {
     "ready": view(snapshot(1, State.READY), elapsed_s=0.0),
     "running": view(snapshot(4), eta_s=200.0, usual_s=260.0),
@@ -223,7 +227,7 @@ EVENTS: dict[str, ev.Event] = {
     "failed": FAILED,
     "failed-rolling-back": ev.Failed(at=at(60), dag=ref(), operator=Operator.ROLLBACK, holds_lock=False),
     "failed-off-the-list": ev.Failed(at=at(60), dag=ref(), failures=(FAILURE,) * 5, listed=False),
-    "succeeded": ev.Succeeded(at=at(723), dag=ref(9), total_s=723.0),
+    "succeeded": SUCCEEDED,
     "succeeded-half": ev.Succeeded(at=at(723), dag=ref(9), total_s=723.0, undone=NAMES[1:3]),
     "rolled_back": ev.RolledBack(at=at(723), dag=ref(1, run=2), total_s=723.0),
     "passed": ev.Passed(at=at(723), dag=ref(4), total_s=723.0),
@@ -285,9 +289,51 @@ def samples() -> list[Sample]:
         for name, seen in ROOTS.items()
         for layout in Layout
     ]
-    replies = [
+    told = [
         Sample(f"{name}.{part}", reply(event, part))
         for name, event in EVENTS.items()
         for part in parts(event) or ("whole",)
     ]
-    return roots + replies
+    return roots + told + answers()
+
+
+CLUSTERS = (
+    ClusterView(
+        name="ob-prod",
+        state=ClusterState.OK,
+        agent="10.0.0.7:2886",
+        checked_at=at(60),
+        dags=(ROOTS["running"], ROOTS["stalled"], ROOTS["failed"]),
+    ),
+    ClusterView(
+        name="ob-test",
+        state=ClusterState.UNREACHABLE,
+        checked_at=at(-4_000),
+        error="connection refused",
+        dags=(ROOTS["unknown-since"],),
+    ),
+    ClusterView(name="ob-dev", state=ClusterState.PAUSED),
+    ClusterView(name="ob-lab", state=ClusterState.OK, checked_at=at(61)),
+)
+
+
+def answers() -> list[Sample]:
+    """Return what the slash command answers."""
+    now, command = at(65), "/obdag"
+    told = {
+        "status": replies.status(CLUSTERS, now=now, command=command),
+        "status-one": replies.status(CLUSTERS[:1], now=now, command=command, asked="ob-prod"),
+        "status-quiet": replies.status(CLUSTERS[3:], now=now, command=command),
+        "status-empty": replies.status((), now=now, command=command),
+        "show": replies.show(ROOTS["attempt-2"], now=now),
+        "show-without-stages": replies.show(ROOTS["without-stages"], now=at(5_000)),
+        "clusters": replies.clusters(CLUSTERS, now=now, command=command),
+        "clusters-empty": replies.clusters((), now=now, command=command),
+        "help": replies.usage(command),
+        "later": replies.unavailable(Unavailable(word="mute", instead=LATER["mute"]), command=command),
+        "unknown": replies.unknown(Unknown(text="x", why="There is no word `x`."), command=command),
+        "problem": replies.problem("No cluster is called 'x'. Did you mean y?"),
+        "apology": replies.apology(),
+        "button": replies.no_button_yet(),
+    }
+    return [Sample(f"answer-{name}", message) for name, message in told.items()]

@@ -86,6 +86,11 @@ class TrackedDag(msgspec.Struct, frozen=True, kw_only=True):
         return self.outcome is not None
 
     @property
+    def ending(self) -> Outcome | None:
+        """How the DAG ended; None while it is unfinished, and a listed failure is: it waits for somebody."""
+        return self.outcome if self.closed else None
+
+    @property
     def look_again_at(self) -> datetime | None:
         """When to look again soon: a failure waits for its last line."""
         if self.failure_seen_at is None or self.outcome is not None:

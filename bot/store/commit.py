@@ -86,7 +86,7 @@ def _commit_dag(
         at=at,
     )
     for channel, event in _told(observation.events, channels):
-        thread_id = thread_rows.of_dag(connection, saved.pk, channel, at)
+        thread_id = thread_rows.of_dag(connection, cluster.id, saved.pk, channel, at)
         key = event_id(cluster.id, cluster.generation, event)
         outbox.add(connection, event=event, event_id=key, channel=channel, thread_id=thread_id, now=at)
     if observation.changed:
@@ -101,7 +101,7 @@ def _tell_cluster(
     subject = "digest" if isinstance(event, Digest) else "trouble"
     episode = f"{cluster.id}/{cluster.generation}/{subject}/{event.episode}"
     for channel, _ in _told((event,), channels):
-        thread_id = thread_rows.of_episode(connection, episode, channel, at)
+        thread_id = thread_rows.of_episode(connection, cluster.id, episode, channel, at)
         outbox.add(connection, event=event, event_id=key, channel=channel, thread_id=thread_id, now=at)
 
 

@@ -48,6 +48,18 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
+class ForeignText(TypeDecorator[str]):
+    """Text that an agent wrote: PostgreSQL holds no NUL, so its picture stands for it (in SQLite too)."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Replace each NUL by U+2400."""
+        del dialect
+        return value.replace("\0", "\u2400") if value is not None else None
+
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -110,7 +122,7 @@ health = Table(
     # JSON of core.health.Health: what has been told of the present trouble.
     Column("tracking", Text, nullable=False),
     Column("agent", Text),
-    Column("error", Text),
+    Column("error", ForeignText),
     Column("checked_at", UtcDateTime),
     Column("attempted_at", UtcDateTime),
 )
@@ -122,7 +134,7 @@ dags = Table(
     _reference("cluster_id", "clusters.id", nullable=False),
     Column("generation", Integer, nullable=False),
     Column("dag_id", String(80), nullable=False),
-    Column("name", Text, nullable=False),
+    Column("name", ForeignText, nullable=False),
     Column("max_stage", Integer, nullable=False),
     Column("first_seen_at", UtcDateTime, nullable=False),
     Column("run", Integer, nullable=False),
@@ -157,7 +169,7 @@ stage_runs = Table(
     Column("id", Integer, primary_key=True),
     _reference("run", "runs.id", nullable=False),
     Column("position", Integer, nullable=False),
-    Column("name", Text, nullable=False),
+    Column("name", ForeignText, nullable=False),
     Column("operator", String(16), nullable=False),
     Column("duration_s", Float),
     # JSON list of `ip:port`.
@@ -174,7 +186,7 @@ log_lines = Table(
     Column("position", Integer, nullable=False),
     Column("sub_task_id", String(80), nullable=False),
     Column("host", Text),
-    Column("line", Text, nullable=False),
+    Column("line", ForeignText, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
     Index("ix_log_lines_dag", "dag", "position"),
 )
@@ -183,6 +195,7 @@ threads = Table(
     "threads",
     metadata,
     Column("id", Integer, primary_key=True),
+    _reference("cluster_id", "clusters.id", nullable=False),
     # The root message of a DAG is a projection of its stored state, posted and edited when `wanted_version`
     # is ahead of `sent_version`. A thread of a cluster's trouble has no DAG: its first post starts it.
     _reference("dag", "dags.id"),

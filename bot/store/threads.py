@@ -4,7 +4,7 @@ The root message of a DAG is no notice but a projection of the stored state: it 
 is ahead of the sent one, and rendered when it is sent.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -56,14 +56,16 @@ def new_notice_id() -> str:
     return uuid4().hex
 
 
-def of_dag(connection: Connection, dag_pk: int, channel: str, now: datetime) -> int:
+def of_dag(connection: Connection, cluster_id: int, dag_pk: int, channel: str, now: datetime) -> int:
     """Return the thread of a DAG in a channel, made if need be."""
-    return _ensure(connection, {"dag": dag_pk}, threads.c.dag == dag_pk, channel, now)
+    subject = {"cluster_id": cluster_id, "dag": dag_pk}
+    return _ensure(connection, subject, threads.c.dag == dag_pk, channel, now)
 
 
-def of_episode(connection: Connection, episode: str, channel: str, now: datetime) -> int:
+def of_episode(connection: Connection, cluster_id: int, episode: str, channel: str, now: datetime) -> int:
     """Return the thread of a cluster's trouble in a channel, made if need be."""
-    return _ensure(connection, {"episode": episode}, threads.c.episode == episode, channel, now)
+    subject = {"cluster_id": cluster_id, "episode": episode}
+    return _ensure(connection, subject, threads.c.episode == episode, channel, now)
 
 
 def want(connection: Connection, dag_pks: Collection[int]) -> None:
@@ -156,7 +158,7 @@ def adopt(connection: Connection, thread_id: int, ts: str) -> None:
 
 def _ensure(
     connection: Connection,
-    subject: dict[str, object],
+    subject: Mapping[str, object],
     is_subject: ColumnElement[bool],
     channel: str,
     now: datetime,

@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 
-from bot.core.dag import Outcome
 from bot.core.logs import LogLine
 from bot.core.tracker import TrackedDag
 from bot.core.views import ClusterState, ClusterView, DagView
@@ -102,7 +101,6 @@ def _dags() -> Select[*tuple[Any, ...]]:
         select(
             dags.c.id,
             dags.c.tracking,
-            dags.c.outcome,
             dags.c.closed_at,
             runs.c.snapshot.label("last_seen"),
             clusters.c.name.label("cluster"),
@@ -124,7 +122,7 @@ def _view(row: Row[*tuple[Any, ...]], now: datetime) -> DagView:
         cluster=row.cluster,
         snapshot=tracked.snapshot,
         run=tracked.run,
-        outcome=Outcome(row.outcome) if row.outcome else None,
+        outcome=tracked.ending,
         stalled=tracked.stalled,
         quiet_s=tracked.quiet_s,
         first_seen_at=tracked.first_seen_at,

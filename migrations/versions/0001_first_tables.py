@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("owner_epoch", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_clusters")),
         sa.UniqueConstraint("name", name=op.f("uq_clusters_name")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "subscriptions",
@@ -126,6 +127,7 @@ def upgrade() -> None:
     op.create_table(
         "threads",
         sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("cluster_id", sa.Integer(), nullable=False),
         sa.Column("dag", sa.Integer(), nullable=True),
         sa.Column("episode", sa.String(length=64), nullable=True),
         sa.Column("channel", sa.String(length=64), nullable=False),
@@ -137,6 +139,9 @@ def upgrade() -> None:
         sa.Column("next_attempt_at", sa.DateTime(), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["cluster_id"], ["clusters.id"], name=op.f("fk_threads_cluster_id"), ondelete="CASCADE"
+        ),
         sa.ForeignKeyConstraint(["dag"], ["dags.id"], name=op.f("fk_threads_dag"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_threads")),
         sa.UniqueConstraint("dag", "channel", name=op.f("uq_threads_dag_channel")),

@@ -13,11 +13,17 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.delivery.notifier import Outcome, Reason, Refused
-from bot.slack.errors import CALL_ERRORS, classify
+from bot.delivery.notifier import Reason, Refused
+from bot.slack.errors import CALL_ERRORS, Failure, classify, outcome, read
 
 CONNECT_S = 30.0
 MISSED_LOOKS = 3
+
+_WHERE_TO_FIND = {
+    "SLACK_BOT_TOKEN": "copy the bot token (xoxb-...) from the Slack app's page OAuth & Permissions",
+    "SLACK_APP_TOKEN": "make an app-level token (xapp-...) with connections:write on the Slack app's page "
+    "Basic Information",
+}
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +37,7 @@ class BadToken(StartError):
 
     def __init__(self, variable: str, detail: str) -> None:
         self.variable = variable
-        super().__init__(f"{variable} is refused: {detail}")
+        super().__init__(f"{variable} is refused: {detail}; {_WHERE_TO_FIND[variable]}")
 
 
 class NotReady(StartError):
@@ -43,7 +49,7 @@ async def identify(client: AsyncWebClient) -> AuthorizeResult:
     try:
         answer = await client.auth_test()
     except CALL_ERRORS as error:
-        raise _start_error("SLACK_BOT_TOKEN", classify(error, "auth.test")) from None
+        raise _start_error("SLACK_BOT_TOKEN", read(error)) from None
     return AuthorizeResult(
         enterprise_id=answer.get("enterprise_id"),
         team_id=answer.get("team_id"),
@@ -64,7 +70,7 @@ async def connect(
     try:
         answer = await client.apps_connections_open(app_token=app_token)
     except CALL_ERRORS as error:
-        raise _start_error("SLACK_APP_TOKEN", classify(error, "apps.connections.open")) from None
+        raise _start_error("SLACK_APP_TOKEN", read(error)) from None
     socket.wss_uri = str(answer.get("url", ""))
     try:
         await asyncio.wait_for(socket.connect(), limit_s)  # type: ignore[no-untyped-call]
@@ -72,10 +78,11 @@ async def connect(
         raise NotReady(f"Slack's socket did not open within {limit_s:.0f} s: see the log") from None
 
 
-def _start_error(variable: str, outcome: Outcome) -> StartError:
-    if isinstance(outcome, Refused) and outcome.reason in {Reason.AUTH, Reason.SCOPE}:
-        return BadToken(variable, outcome.detail)
-    return NotReady(f"Slack cannot be asked now: {getattr(outcome, 'detail', outcome)}")
+def _start_error(variable: str, failure: Failure) -> StartError:
+    result = outcome(failure, "")
+    if isinstance(result, Refused) and result.reason in {Reason.AUTH, Reason.SCOPE}:
+        return BadToken(variable, failure.detail)
+    return NotReady(f"Slack cannot be used now: {failure.detail}")
 
 
 class Watchdog:
@@ -108,10 +115,10 @@ async def check_channel(client: AsyncWebClient, channel: str) -> str | None:
     try:
         answer = await client.conversations_info(channel=channel)
     except CALL_ERRORS as error:
-        outcome = classify(error, "conversations.info")
-        if isinstance(outcome, Refused) and outcome.reason in {Reason.CHANNEL, Reason.CONTENT}:
-            return f"Channel {channel}: {outcome.detail}. Use the channel's ID (C...), not its name."
-        log.warning("slack.channel_unchecked", channel=channel, outcome=repr(outcome))
+        result = classify(error, "conversations.info")
+        if isinstance(result, Refused) and result.reason in {Reason.CHANNEL, Reason.CONTENT}:
+            return f"Channel {channel}: {result.detail}. Use the channel's ID (C...), not its name."
+        log.warning("slack.channel_unchecked", channel=channel, outcome=repr(result))
         return None
     if (answer.get("channel") or {}).get("is_archived"):
         return f"Channel {channel} is archived: unarchive it or choose another."

@@ -265,7 +265,7 @@ def _trouble(headline: Line, error: str, *details: Line) -> Telling:
 
 
 def _unknown(open_dags: tuple[str, ...]) -> Line:
-    return (f"Not known meanwhile: {say.listing(open_dags)}.",) if open_dags else ()
+    return (f"How these stand is unknown meanwhile: {say.listing(open_dags)}.",) if open_dags else ()
 
 
 def moment(label: str, at: datetime | None) -> Line:

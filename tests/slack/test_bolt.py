@@ -1,5 +1,6 @@
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -207,7 +208,12 @@ async def test_stop_does_not_wait_for_ever(
 
 @pytest.mark.parametrize(
     ("bot_token", "app_token", "variable"),
-    [("xoxb-wrong", APP_TOKEN, "SLACK_BOT_TOKEN"), (BOT_TOKEN, "xapp-wrong", "SLACK_APP_TOKEN")],
+    [
+        ("xoxb-wrong", APP_TOKEN, "SLACK_BOT_TOKEN"),
+        (APP_TOKEN, APP_TOKEN, "SLACK_BOT_TOKEN"),
+        (BOT_TOKEN, "xapp-wrong", "SLACK_APP_TOKEN"),
+        (BOT_TOKEN, BOT_TOKEN, "SLACK_APP_TOKEN"),
+    ],
 )
 async def test_a_refused_token_is_named(
     server: WorkspaceServer, answers: Answers, bot_token: str, app_token: str, variable: str
@@ -216,7 +222,8 @@ async def test_a_refused_token_is_named(
     app = make_app(server.api_url, answers, bot_token, app_token)
     with pytest.raises(BadToken, match=variable) as caught:
         await app.start()
-    assert "wrong" not in str(caught.value)
+    assert not {bot_token, app_token} & set(str(caught.value).split())
+    assert len(set(re.findall(r"SLACK_\w+_TOKEN", str(caught.value)))) == 1
     assert caught.value.variable == variable
 
 

@@ -14,7 +14,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 import structlog
-from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import Clock, system_clock
 from bot.config import ROLES, ConfigError, Settings
@@ -31,7 +30,7 @@ from bot.slack.bolt import SlackApp
 from bot.slack.connection import BadToken, NotReady, check_channel, identify
 from bot.slack.connection import StartError as SlackStartError
 from bot.slack.messages import Layout
-from bot.slack.notifier import SlackNotifier, make_client
+from bot.slack.notifier import SlackClient, SlackNotifier, make_client
 from bot.store import clusters as cluster_rows
 from bot.store import outbox
 from bot.store.clusters import Cluster, Registration
@@ -185,12 +184,12 @@ async def _open_store(stack: AsyncExitStack, settings: Settings) -> Store:
     return store
 
 
-def _slack_client(settings: Settings) -> AsyncWebClient:
+def _slack_client(settings: Settings) -> SlackClient:
     token = settings.slack_bot_token
     return make_client(token.get_secret_value() if token else None, settings.slack_api_url)
 
 
-async def _check_slack(client: AsyncWebClient, settings: Settings) -> None:
+async def _check_slack(client: SlackClient, settings: Settings) -> None:
     """Refuse to start with a token or default channel that Slack refuses; its trouble may pass meanwhile."""
     try:
         await identify(client)
@@ -202,7 +201,7 @@ async def _check_slack(client: AsyncWebClient, settings: Settings) -> None:
         raise StartError(f"OBDAG_CHANNEL: {problem}")
 
 
-async def _start_slack(stack: AsyncExitStack, service: Service, client: AsyncWebClient) -> SlackApp:
+async def _start_slack(stack: AsyncExitStack, service: Service, client: SlackClient) -> SlackApp:
     """Listen for commands; while Slack cannot be reached, go on trying beside the polling."""
     token = service.settings.slack_app_token
     if token is None:
@@ -238,7 +237,7 @@ async def _keep_starting(app: SlackApp) -> None:
             return
 
 
-async def _start_delivery(stack: AsyncExitStack, service: Service, client: AsyncWebClient) -> Worker:
+async def _start_delivery(stack: AsyncExitStack, service: Service, client: SlackClient) -> Worker:
     notifier = SlackNotifier(client, layout=Layout(service.settings.layout))
     worker = Worker(store=service.store, notifier=notifier, clock=service.clock, metrics=service.metrics)
     task = asyncio.create_task(worker.run(), name="delivery")

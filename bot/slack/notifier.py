@@ -22,6 +22,8 @@ from bot.slack.lookup import EVENT_TYPE, find
 from bot.slack.messages import Layout, brief, reply, root
 
 SLACK_API = "https://slack.com/api/"
+SlackClient = AsyncWebClient
+"""The client, named for those who only hand it on."""
 TIMEOUT_S = 30
 
 log = structlog.get_logger(__name__)

@@ -5,11 +5,9 @@ from typing import Annotated
 import typer
 
 from bot.cli.session import of
-from bot.config import Settings
 from bot.keys import new_key
 from bot.slack.manifest import manifest as slack_manifest
 from bot.store import migrate
-from bot.store.engine import database_url, make_engine
 from bot.store.migrate import Standing
 
 db = typer.Typer(no_args_is_help=True, help="Look after the database.")
@@ -19,10 +17,9 @@ keys = typer.Typer(no_args_is_help=True, help="Look after the keys of the stored
 @db.command()
 def upgrade(context: typer.Context) -> None:
     """Create the tables, or bring an older schema to this release's."""
-    engine = make_engine(database_url(_url(of(context).settings())))
-    found = migrate.upgrade(engine)
-    engine.dispose()
-    where = engine.url.render_as_string(hide_password=True)
+    settings = of(context).settings()
+    with migrate.engine_for(settings.database_url.get_secret_value()) as engine:
+        found, where = migrate.upgrade(engine), engine.url.render_as_string(hide_password=True)
     if found.standing is Standing.OK:
         typer.echo(f"{where} has schema {found.head} already")
     else:
@@ -32,11 +29,11 @@ def upgrade(context: typer.Context) -> None:
 @db.command()
 def check(context: typer.Context) -> None:
     """Say whether the schema is this release's. Exit status 1 when it is not."""
-    engine = make_engine(database_url(_url(of(context).settings())))
-    found = migrate.check(engine)
-    engine.dispose()
-    migrate.refuse(engine, found, allow={Standing.OK})
-    typer.echo(f"{engine.url.render_as_string(hide_password=True)} has schema {found.head}, as it should")
+    settings = of(context).settings()
+    with migrate.engine_for(settings.database_url.get_secret_value()) as engine:
+        found, where = migrate.check(engine), engine.url.render_as_string(hide_password=True)
+        migrate.refuse(engine, found, allow={Standing.OK})
+    typer.echo(f"{where} has schema {found.head}, as it should")
 
 
 @keys.command()
@@ -55,7 +52,3 @@ def manifest(
 ) -> None:
     """Print the manifest from which the Slack app is made."""
     typer.echo(slack_manifest(of(context).settings().command, http_url), nl=False)
-
-
-def _url(settings: Settings) -> str:
-    return settings.database_url.get_secret_value()

@@ -77,5 +77,6 @@ def _verdict(error: BaseException) -> tuple[int, str]:
 def _see(error: TyperException) -> str:
     """Return where the usage of the command stands that was called wrongly."""
     context = getattr(error, "ctx", None)
-    shown = context is None or error.format_message().startswith("Usage:")
-    return "" if shown else f" See: {context.command_path} --help"
+    if context is None or error.format_message().startswith("Usage:"):
+        return ""
+    return f" See: {context.command_path} --help"

@@ -78,13 +78,13 @@ def work(context: typer.Context, task: Callable[[Office], Awaitable[T]]) -> T:
 async def _opened(session: Session) -> AsyncIterator[Office]:
     settings = session.settings()
     engine = make_engine(database_url(settings.database_url.get_secret_value()))
-    with opening(engine):
-        prepare(engine)
-        store = Store(engine)
-        try:
+    store = Store(engine)
+    try:
+        with opening(engine):
+            prepare(engine)
             registered = await store.read(clusters.load)
             new = all(cluster.registration.secret is None for cluster in registered)
             registry = Registry(store=store, vault=load_vault(settings, create=new), clock=session.clock)
             yield Office(settings, registry)
-        finally:
-            store.close()
+    finally:
+        store.close()

@@ -24,7 +24,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from bot.store.engine import sqlite_file
+from bot.store.engine import database_url, make_engine, sqlite_file
 
 OURS = frozenset({"clusters", "agents", "outbox"})
 """Tables that every schema of ours has: numbered revisions are a habit of others too."""
@@ -65,6 +65,16 @@ class SchemaState(msgspec.Struct, frozen=True):
     def ahead(self) -> int:
         """By how many releases the database is newer than we are."""
         return int(self.current or 0) - int(self.head) if self.standing is Standing.NEWER else 0
+
+
+@contextmanager
+def engine_for(text: str) -> Iterator[Engine]:
+    """Give an engine for a DATABASE_URL, and close all its connections at the end."""
+    engine = make_engine(database_url(text))
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def check(engine: Engine) -> SchemaState:
@@ -185,10 +195,13 @@ def _copy(engine: Engine, head: str) -> None:
         return
     target = file.with_name(f"{file.name}.before-{head}")
     unfinished = target.with_name(f"{target.name}.part")
-    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(unfinished)) as copy:
-        source.backup(copy)
-    copymode(file, unfinished)
-    unfinished.replace(target)
+    try:
+        with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(unfinished)) as copy:
+            source.backup(copy)
+        copymode(file, unfinished)
+        unfinished.replace(target)
+    except (OSError, sqlite3.Error) as error:
+        raise CannotOpen(f"cannot copy {file} to {target} before upgrading it: {error}") from error
 
 
 @contextmanager
@@ -200,8 +213,6 @@ def opening(engine: Engine) -> Iterator[None]:
         reason = str(error.orig).strip().splitlines()[0]
         where = engine.url.render_as_string(hide_password=True)
         raise CannotOpen(f"cannot use the database {where}: {reason}{_remedy(engine)}") from error
-    except OSError as error:
-        raise CannotOpen(f"cannot copy the database before upgrading it: {error}") from error
 
 
 def _remedy(engine: Engine) -> str:

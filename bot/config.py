@@ -8,6 +8,7 @@ be a secret in the wrong place.
 import os
 import re
 from collections.abc import Collection, Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -226,7 +227,7 @@ def _dotenv(path: Path | None, problems: list[str]) -> list[dict[str, str]]:
     if path is None or not path.exists():
         return []
     try:
-        values = dotenv_values(path, interpolate=False)
+        values = dotenv_values(stream=StringIO(path.read_text("utf-8")), interpolate=False)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         problems.append(f"{path}: cannot be read: {reason}")

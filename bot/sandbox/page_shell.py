@@ -25,7 +25,7 @@ def shell(team: Team, viewer: str) -> str:
     return document(
         f"{team.bot.name} · local Slack",
         el("a", "Skip to messages", href="#messages", class_="skip"),
-        el("div", _sidebar(team, viewer), _channel(), _thread(), class_="app"),
+        el("div", _sidebar(team, viewer), _channel(), _thread(), class_="layout"),
         el("dialog", id="modal", aria_labelledby="modal-title"),
         el("div", id="status", role="status", aria_live="polite"),
     )
@@ -72,7 +72,7 @@ def _channel() -> Html:
             tabindex="0",
         ),
         el("section", id="home", aria_label="App home", hidden=True),
-        _composer("composer", "box", "Message, or a command such as /obdag"),
+        _composer("composer", "box", "Message or /command"),
     )
 
 

@@ -36,9 +36,10 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SocketMode:
-    """The app's connections."""
+    """The app's connections; `changed` hears how many there are whenever that changes."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, changed: Callable[[int], None]) -> None:
+        self._changed = changed
         self.envelopes: deque[Envelope] = deque(maxlen=KEPT)
         self.acks: deque[Ack] = deque(maxlen=KEPT)
         self._tickets: set[str] = set()
@@ -76,11 +77,13 @@ class SocketMode:
                 "debug_info": {"host": "local", "approximate_connection_time": 18060},
             }
         )
+        self._changed(len(self._connections))
         return self._serial
 
     def closed(self, connection: int) -> None:
         """Forget a connection that ended."""
-        self._connections.pop(connection, None)
+        if self._connections.pop(connection, None):
+            self._changed(len(self._connections))
 
     def ask_to_leave(self, reason: str, connection: int | None = None) -> None:
         """Send `disconnect` (`warning`, `refresh_requested`, `link_disabled`) to one connection or to all."""

@@ -92,7 +92,15 @@ class ChannelChanged(msgspec.Struct, frozen=True):
     channel: Channel
 
 
-Change = Posted | Edited | Deleted | Ephemeral | EphemeralGone | ViewsChanged | ChannelChanged
+class AppConnections(msgspec.Struct, frozen=True):
+    """The app connected over Socket Mode, or lost a connection: how many it has now."""
+
+    count: int
+
+
+Change = (
+    Posted | Edited | Deleted | Ephemeral | EphemeralGone | ViewsChanged | ChannelChanged | AppConnections
+)
 
 SLACKBOT = User(id="USLACKBOT", name="slackbot", real_name="Slackbot", is_bot=True)
 

@@ -78,12 +78,12 @@ def _blocks(blocks: Any, at: str, *, surface: str, most: int, least: int) -> Pro
     for index, block in enumerate(blocks):
         yield from block_problems(block, f"{at}/{index}", surface)
     yield from unique([(f"{at}/{i}/block_id", b.get("block_id")) for i, b in enumerate(blocks)], "block_id")
-    yield from _together(blocks, at)
+    yield from _together(blocks, at, surface)
 
 
-def _together(blocks: list[Json], at: str) -> Problems:
+def _together(blocks: list[Json], at: str, surface: str) -> Problems:
     """Check what holds over all blocks of a payload."""
-    if at == "/blocks" and characters(blocks) > MOST_TEXT_IN_BLOCKS:
+    if surface == "M" and characters(blocks) > MOST_TEXT_IN_BLOCKS:
         yield wrong(at, f"more than {MOST_TEXT_IN_BLOCKS} characters in all blocks", "msg_blocks_too_long")
     if sum(b.get("type") == "table" for b in blocks) > 1:
         yield wrong(at, "only one table is allowed", "only_one_table_allowed")

@@ -10,7 +10,7 @@ from bot.sandbox.interactions import Interaction, Interactions
 from bot.sandbox.messages import Json, Message
 from bot.sandbox.reading import visible_text
 from bot.sandbox.socket_mode import SocketMode
-from bot.sandbox.team import Channel, Team, User, View
+from bot.sandbox.team import AppConnections, Channel, Team, User, View
 from bot.sandbox.webapi.answers import ApiResponse
 from bot.sandbox.webapi.dispatch import WebApi
 from bot.sandbox.webapi.scopes import ALL_SCOPES
@@ -39,7 +39,7 @@ class Workspace(Team):
     ) -> None:
         super().__init__(bot_name=bot_name, person=person)
         self.bot_token, self.app_token = bot_token, app_token
-        self.sockets = SocketMode()
+        self.sockets = SocketMode(changed=lambda count: self.publish(AppConnections(count)))
         self.api = WebApi(self, self.sockets, bot_token=bot_token, app_token=app_token, scopes=scopes)
         self.interactions = Interactions(self, self.sockets, self.api.triggers)
 

@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import datetime
 from typing import Self
 
 from aiohttp import WSMsgType, web
@@ -56,6 +57,10 @@ class WorkspaceServer:
     def api_url(self) -> str:
         """The base address of the Web API: `base_url` of `slack_sdk`, `SLACK_API_URL` of the service."""
         return f"{self.url}api/"
+
+    def now(self) -> datetime:
+        """Return the present instant of the server's clock."""
+        return self._clock()
 
     async def start(self) -> None:
         """Listen; raises `OSError` when the port is taken."""

@@ -147,6 +147,7 @@ async function go() {
 
 async function openThread(ts) {
   place.thread = ts;
+  $("thread").hidden = ts === null;
   if (ts && !(await fill($("replies"), `/page/thread/${place.channel}/${ts}`))) place.thread = null;
   const open = place.thread !== null;
   $("thread").hidden = !open;
@@ -280,6 +281,7 @@ async function send(box, extra) {
   if (!text || !place.channel) return;
   if (text.startsWith("/") && extra.thread_ts) return say("Slack takes no commands in threads.");
   box.value = "";
+  if (!extra.thread_ts) $("messages").scrollTop = $("messages").scrollHeight;
   if (text.startsWith("/")) say("Waiting for the app…");
   await post("send", { channel: place.channel, text, ...extra });
 }

@@ -89,7 +89,8 @@ def _details(stage: Stage) -> str:
 
 def _hosts(stage: Stage) -> str:
     """Tell where a stage is: for a stage under way, which hosts are still busy."""
-    hosts = [task.host.ip for task in stage.sub_tasks if task.host]
+    # Before it is dispatched, a sub-task names the agent that made the DAG.
+    hosts = [task.host.ip for task in stage.sub_tasks if task.host and task.attempts]
     if stage.state is not State.RUNNING or len(stage.sub_tasks) == 1:
         return say.listing(hosts, 3)
     through = sum(task.state is State.SUCCEED for task in stage.sub_tasks)

@@ -168,7 +168,8 @@ def stage_note(stage: Stage) -> str:
 
 def stage_seconds(stage: Stage) -> float | None:
     """Return how long a stage took, if it ended; agents' clocks may run backwards, then nothing is known."""
-    if stage.started_at is None or stage.ended_at is None or stage.state in {State.RUNNING, State.READY}:
+    ended = stage.state in {State.SUCCEED, State.FAILED}
+    if stage.started_at is None or stage.ended_at is None or not ended:
         return None
     seconds = (stage.ended_at - stage.started_at).total_seconds()
     return seconds if seconds >= 0 else None

@@ -54,17 +54,9 @@ def create(line: Timeline, of: DagPlan | None = None) -> DagRow:
 
 def stems(texts: list[str]) -> list[str]:
     """Return of each first line the word by which people recognise it."""
-    words = (
-        "failed",
-        "retried",
-        "rolling back",
-        "rolled back",
-        "cancelling",
-        "cancelled",
-        "skipped",
-        "stalled",
-    )
-    known = (*words, "moves again", "succeeded", "Step A", "Step B", "Step C", "unreachable", "recovered")
+    operators = ("retried", "rolling back", "rolled back", "being cancelled", "cancelled", "skipped")
+    endings = ("failed", "succeeded", "stalled", "moves again", "unreachable", "recovered")
+    known = (*operators, *endings, "Step A", "Step B", "Step C")
     return [next((w for w in known if w in text), text) for text in texts]
 
 

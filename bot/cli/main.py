@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bot import __version__
+from bot import __version__, log
 from bot.cli import admin, clusters, one_dag, service, status
 from bot.cli.boundary import report
 from bot.cli.session import Session
@@ -51,6 +51,8 @@ def _options(
 def run(arguments: Sequence[str], session: Session | None = None) -> int:
     """Run one command and return its exit status; nothing but a stop of the process escapes."""
     session = session or Session()
+    # Until the settings say otherwise: structlog's own default is everything, on standard output.
+    log.configure("warning")
     try:
         result = app(args=list(arguments), prog_name="obdag", standalone_mode=False, obj=session)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the boundary of the program

@@ -142,12 +142,14 @@ def names(connection: Connection) -> list[str]:
     return list(connection.scalars(select(clusters.c.name).order_by(clusters.c.name)))
 
 
-def fingerprint(connection: Connection) -> tuple[int, int, datetime | None]:
+def fingerprint(connection: Connection) -> tuple[object, ...]:
     """Return a cheap value that changes whenever a cluster is added, edited, removed or asked for."""
-    row = connection.execute(
-        select(func.count(), func.sum(clusters.c.revision), func.max(clusters.c.poll_wanted_at))
-    ).one()
-    return int(row[0]), int(row[1] or 0), row[2]
+    c = clusters.c
+    return tuple(
+        connection.execute(
+            select(func.count(), func.max(c.id), func.sum(c.revision), func.max(c.poll_wanted_at))
+        ).one()
+    )
 
 
 def health_of(connection: Connection, cluster_id: int) -> HealthRow:

@@ -7,8 +7,6 @@ from bot.sandbox import mrkdwn
 from bot.sandbox.messages import Message
 from bot.sandbox.team import Change, Edited, Ephemeral, Posted, Team
 
-NAME_WIDTH = 10
-
 
 class ChannelPrinter:
     """Prints changes of a workspace: `workspace.subscribe(ChannelPrinter(workspace, console))`."""
@@ -29,7 +27,7 @@ class ChannelPrinter:
 
     def _print(self, message: Message) -> None:
         channel = self._team.channels[message.channel]
-        line = Text(f"#{channel.name}".ljust(NAME_WIDTH), style="cyan")
+        line = Text(f"#{channel.name}", style="cyan")
         line.append("  ")
         if message.thread_ts:
             line.append("↳ ", style="dim")
@@ -44,4 +42,4 @@ def words(message: Message) -> str:
     text = mrkdwn.plain(mrkdwn.parse(message.text))
     if not text and message.files:
         text = ", ".join(file.title for file in message.files)
-    return " ".join(text.split())
+    return " ".join(line.strip() for line in text.splitlines())

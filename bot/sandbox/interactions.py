@@ -83,7 +83,12 @@ class Interactions:
     def block_action(self, user: str, message: Message, action: Json, now: datetime) -> Interaction:
         """Send a press of an element of a message."""
         url = ResponseUrl(
-            channel=message.channel, user=user, given=now, answered=message.ts, thread_ts=message.thread_ts
+            channel=message.channel,
+            user=user,
+            given=now,
+            answered=message.ts,
+            pressed=True,
+            thread_ts=message.thread_ts,
         )
         payload = payloads.block_action(
             self._team, user, message, action, self._triggers.give(user, now), self.urls.give(url)

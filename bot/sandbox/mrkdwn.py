@@ -146,7 +146,7 @@ def _angle(inner: str) -> Node:
     if date := _DATE.match(inner):
         return Date(int(date[1]), date[2], unescape(date[3]))
     target, _, label = inner.partition("|")
-    if target[0] in "@#!":
+    if target[:1] in {"@", "#", "!"}:
         return Mention(target[0], target[1:], unescape(label) or target[1:])
     if re.match(r"(https?|mailto):", target):
         url = unescape(target)

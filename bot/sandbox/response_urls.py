@@ -15,13 +15,18 @@ LIFETIME = timedelta(minutes=30)
 
 
 class ResponseUrl(msgspec.Struct, kw_only=True):
-    """Where an answer to one action goes; `answered` is the message that a replacement replaces."""
+    """Where the answers to one act go.
+
+    `answered` is the message that a replacement replaces: for a press the message that holds the button
+    (`pressed`), for a command what was last answered.
+    """
 
     channel: str
     user: str
     given: datetime
     uses: int = 0
     answered: str | None = None
+    pressed: bool = False
     thread_ts: str | None = None
 
 
@@ -65,15 +70,15 @@ class ResponseUrls:
             self._team.replace_message(before, after)
             return
         if word(body, "response_type") == "in_channel":
-            message = _with(self._new(url, self._team.next_ts(now)), payload)
-            self._team.add_message(
-                msgspec.structs.replace(message, thread_ts=word(body, "thread_ts") or None)
-            )
+            public = _with(self._new(url, self._team.next_ts(now)), payload)
+            self._team.add_message(msgspec.structs.replace(public, thread_ts=word(body, "thread_ts") or None))
             return
         shown = self._team.ephemeral(url.answered or "")
         ts = shown.ts if shown and flag(body, "replace_original") else self._team.next_ts(now)
         private = msgspec.structs.replace(self._new(url, ts), visible_to=url.user, thread_ts=url.thread_ts)
-        url.answered = self._team.show_ephemeral(_with(private, payload)).ts
+        message = self._team.show_ephemeral(_with(private, payload))
+        if not url.pressed:
+            url.answered = message.ts
 
     def _new(self, url: ResponseUrl, ts: str) -> Message:
         return Message(channel=url.channel, ts=ts, user=self._team.bot.id, by_app=True)

@@ -120,6 +120,7 @@ class Team:
         self.home_enabled = True
         self.base_url = "http://127.0.0.1/"
         self._messages: dict[str, dict[str, Message]] = {}
+        self._replies: dict[tuple[str, str], list[str]] = {}
         self._ephemerals: dict[str, Message] = {}
         self._listeners: list[Listener] = []
         self._last_ts = (0, 0)
@@ -222,6 +223,8 @@ class Team:
     def add_message(self, message: Message) -> Message:
         """Keep a new message and tell listeners."""
         self._messages[message.channel][message.ts] = message
+        if message.thread_ts:
+            self._replies.setdefault((message.channel, message.thread_ts), []).append(message.ts)
         self.publish(Posted(message))
         return message
 
@@ -239,6 +242,8 @@ class Team:
         room = self._messages[message.channel]
         if not self.replies(message.channel, message.ts):
             del room[message.ts]
+            if message.thread_ts:
+                self._replies[message.channel, message.thread_ts].remove(message.ts)
             self.publish(Deleted(message))
             return
         placeholder = Message(
@@ -265,7 +270,7 @@ class Team:
 
     def replies(self, channel: str, ts: str) -> list[Message]:
         """Return the replies of a thread, in order."""
-        return [m for m in self.all_messages(channel) if m.thread_ts == ts]
+        return [self._messages[channel][reply] for reply in self._replies.get((channel, ts), ())]
 
     def thread(self, channel: str, ts: str) -> list[Message]:
         """Return a parent (if it is still there) and its replies, in order."""

@@ -64,7 +64,7 @@ class WorkspaceServer:
 
     async def start(self) -> None:
         """Listen; raises `OSError` when the port is taken."""
-        app = web.Application(middlewares=[_loopback_only], client_max_size=MOST_BODY)
+        app = web.Application(middlewares=[_local_only], client_max_size=MOST_BODY)
         app.router.add_route("*", "/api/{method}", self._call)
         app.router.add_get("/link", self._link)
         app.router.add_post("/response/{key}", self._respond)
@@ -73,8 +73,11 @@ class WorkspaceServer:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         self._runner = runner
-        site = web.TCPSite(runner, self._host, self._port)
-        await site.start()
+        try:
+            await web.TCPSite(runner, self._host, self._port).start()
+        except OSError:
+            await self.close()
+            raise
         self._port = int(runner.addresses[0][1])
         self.workspace.base_url = self.url
 
@@ -193,10 +196,20 @@ def _response(answer: ApiResponse) -> web.Response:
 
 
 @web.middleware
-async def _loopback_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse requests under a name that is not this machine's own."""
+async def _local_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse requests under a name that is not this machine's own, and acts of other web sites."""
     host = request.headers.get("Host", "")
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
     if name.lower() not in LOOPBACK:
         raise web.HTTPForbidden(text="This page is served under 127.0.0.1 or localhost only.")
+    if _of_another_site(request):
+        raise web.HTTPForbidden(text="Other web sites may not act here.")
     return await handler(request)
+
+
+def _of_another_site(request: web.Request) -> bool:
+    """Say whether a page elsewhere makes this browser act here; following a link to the page is no act."""
+    origin = request.headers.get("Origin")
+    foreign = origin is not None and origin != f"http://{request.headers.get('Host')}"
+    crossing = foreign or request.headers.get("Sec-Fetch-Site") in {"cross-site", "same-site"}
+    return crossing and (request.method != "GET" or request.path.startswith(("/api/", "/link")))

@@ -43,8 +43,8 @@ def test_messages_and_replies(call: Call, out: StringIO) -> None:
     )
     call("chat.postMessage", text="stage 3 &lt;done&gt;\nin 12 s", thread_ts=root)
     assert out.getvalue().splitlines() == [
-        "#ops        ⌛ Cluster scale out · prod-east 3/9 Wait scale out ready",
-        "#ops        ↳ stage 3 <done> in 12 s",
+        "#ops  ⌛ Cluster scale out · prod-east  3/9 Wait scale out ready",
+        "#ops  ↳ stage 3 <done> in 12 s",
     ]
 
 
@@ -59,4 +59,4 @@ def test_edits_print_when_words_change(call: Call, out: StringIO) -> None:
 def test_ephemeral_is_marked(call: Call, out: StringIO) -> None:
     """What only one person sees is marked; terminal markup in a text is only text."""
     call("chat.postEphemeral", user="U00000001", text="[red]psst[/red]")
-    assert out.getvalue() == "#ops        [red]psst[/red]  (only visible to you)\n"
+    assert out.getvalue() == "#ops  [red]psst[/red]  (only visible to you)\n"

@@ -191,10 +191,12 @@ def test_press_of_a_button(slack: Workspace, bot: Bot) -> None:
     assert (payload["type"], payload["message"]["ts"]) == ("block_actions", ts)
     assert payload["actions"][0]["value"] == "1"
     bot.ack()
+    slack.respond(payload["response_url"], {"text": "noted"}, NOW)
     slack.respond(payload["response_url"], {"text": "after", "replace_original": True}, NOW)
     view = {"trigger_id": payload["trigger_id"], "view": modal()}
     assert slack.call("views.open", view, slack.bot_token, NOW).body["ok"]
     assert (act.outcome, [m.text for m in slack.channel_messages(CHANNEL)]) == ("acked", ["after"])
+    assert private(slack) == ["noted"]
 
 
 def test_press_in_a_gone_message(slack: Workspace) -> None:

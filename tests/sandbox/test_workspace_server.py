@@ -322,6 +322,24 @@ async def test_only_the_page_itself_acts(
     assert len(server.workspace.channel_messages(CHANNEL)) == (status == 200)
 
 
+@pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
+async def test_other_sites_cannot_call_the_api(server: WorkspaceServer, headers: dict[str, str]) -> None:
+    """Even with the token, a page elsewhere cannot make the browser post."""
+    params = {"token": server.workspace.bot_token, "channel": CHANNEL, "text": "x"}
+    async with aiohttp.ClientSession() as http:
+        for ask in (http.get, http.post):
+            async with ask(f"{server.api_url}chat.postMessage", params=params, headers=headers) as answer:
+                assert answer.status == 403
+    assert server.workspace.channel_messages(CHANNEL) == []
+
+
+async def test_taken_port(server: WorkspaceServer) -> None:
+    """A port in use is an `OSError`, and nothing is left behind."""
+    port = int(server.url.rpartition(":")[2].rstrip("/"))
+    with pytest.raises(OSError, match="address already in use"):
+        await WorkspaceServer(Workspace(), port=port).start()
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [

@@ -1,5 +1,6 @@
 """The migrations lead to the declared schema, lose nothing, and refuse what is not ours."""
 
+import re
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -35,6 +36,23 @@ def test_migrated_schema_is_the_declared_one(engine: Engine) -> None:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
         assert compare_metadata(context, metadata) == []
+
+
+def test_migrated_sqlite_schema_is_the_declared_one_to_the_letter(tmp_path: Path) -> None:
+    """What the comparison above does not see (AUTOINCREMENT, cascades) is the same too."""
+    found = []
+    for name, make in (("migrated", upgrade), ("declared", metadata.create_all)):
+        engine = make_engine(database_url(f"sqlite:///{tmp_path}/{name}.db"))
+        make(engine)
+        with engine.connect() as connection:
+            rows = connection.execute(
+                text(
+                    "SELECT sql FROM sqlite_master WHERE sql NOT LIKE '%alembic_version%' AND sql IS NOT NULL"
+                )
+            )
+            found.append({frozenset(re.split(r"[\s,]+", sql)) for (sql,) in rows})
+        engine.dispose()
+    assert found[0] == found[1]
 
 
 def test_upgrade_says_what_it_found(empty_engine: Engine) -> None:

@@ -30,7 +30,7 @@ async def current(office: Office, name: str | None) -> tuple[ClusterView, ...]:
     return await status.unfinished(office.store, now=now(), cluster=name)
 
 
-async def freshen(office: Office, names: Sequence[str], wait_s: float = WAIT_S) -> None:
+async def freshen(office: Office, names: Sequence[str]) -> None:
     """Ask the running service to poll these clusters now, and wait for it, but not for long."""
     asked_at = office.registry.clock()
     ids = []
@@ -40,7 +40,7 @@ async def freshen(office: Office, names: Sequence[str], wait_s: float = WAIT_S) 
             await office.store.write(cluster_rows.want_poll, cluster.id, asked_at)
             ids.append(cluster.id)
     try:
-        async with asyncio.timeout(wait_s):
+        async with asyncio.timeout(WAIT_S):
             while not await _all_asked(office, ids, asked_at):  # noqa: ASYNC110 - another process sets it
                 await asyncio.sleep(LOOK_EVERY_S)
     except TimeoutError:

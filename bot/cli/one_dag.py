@@ -10,7 +10,7 @@ from bot.cli import direct, output, tables
 from bot.cli.freshness import freshen
 from bot.cli.session import Office, work
 from bot.cli.status import Json
-from bot.core.dag import Stage
+from bot.core.dag import Stage, State
 from bot.core.logs import LogLine, new_lines
 from bot.core.views import DagView
 from bot.slack.wording import duration
@@ -104,6 +104,7 @@ def _print(view: DagView, now: datetime) -> None:
 def _row(stage: Stage) -> list[str]:
     hosts = sorted({str(task.host) for task in stage.sub_tasks if task.host})
     took = ""
-    if stage.started_at and stage.ended_at and stage.ended_at >= stage.started_at:
+    ended = stage.state in {State.SUCCEED, State.FAILED}
+    if ended and stage.started_at and stage.ended_at and stage.ended_at >= stage.started_at:
         took = duration((stage.ended_at - stage.started_at).total_seconds())
     return [str(stage.position), stage.name, stage.state.value.lower(), took, ", ".join(hosts)]

@@ -13,6 +13,7 @@ from bot.cli.session import of
 from bot.config import ROLES
 
 DEFAULT_PORT = 8686
+AGENT_PORT = 2886
 
 
 def run(
@@ -71,7 +72,7 @@ def demo(
 def simulate(
     context: typer.Context,
     *,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 0,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = AGENT_PORT,
     address: Annotated[str, typer.Option("--address", help="Where to listen.")] = "127.0.0.1",
     dag: Annotated[str | None, typer.Option("--dag", metavar="NAME", help="Another story.")] = None,
 ) -> None:

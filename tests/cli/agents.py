@@ -1,7 +1,8 @@
 """A simulated agent behind a real socket, in a thread: commands start an event loop of their own."""
 
+import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -43,7 +44,7 @@ def cluster_agent(password: str = PASSWORD) -> SimulatedAgent:
 
 
 @contextmanager
-def served(agent: SimulatedAgent) -> Iterator[Served]:
+def served(agent: SimulatedAgent, tls: ssl.SSLContext | None = None) -> Iterator[Served]:
     """Have the agent listen on a free port of this machine while the block runs."""
     found = Served(agent)
 
@@ -61,14 +62,21 @@ def served(agent: SimulatedAgent) -> Iterator[Served]:
             self.end_headers()
             self.wfile.write(answer.body)
 
+        def handle(self) -> None:
+            """Serve a connection; one that fails to agree on TLS is the client's to report."""
+            with suppress(ssl.SSLError, ConnectionError):
+                super().handle()
+
         def log_message(self, *args: Any) -> None:
             """Stay silent."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
-    found.url = f"http://127.0.0.1:{server.server_port}"
+    found.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
     try:
         yield found
     finally:

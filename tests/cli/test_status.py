@@ -1,8 +1,10 @@
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import Engine
 
+from bot.cli import freshness
 from bot.clock import system_clock
 from bot.core.dag import Maintenance
 from bot.core.views import ClusterState
@@ -32,6 +34,8 @@ def _plan(last: Work) -> DagPlan:
     )
 
 
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
+EARLIER = datetime(2020, 1, 1, tzinfo=UTC)
 HANGS = _plan(Work(lines=("starting",), hangs=True))
 FAILS = _plan(Work(error="no space left", seconds=1))
 
@@ -165,29 +169,61 @@ def test_status_without_clusters(obdag: Program) -> None:
     assert obdag.ok("status", "--json").json == {"clusters": []}
 
 
-def test_beside_a_service_only_the_service_asks(obdag: Program, agent: Served) -> None:
-    """With a service running the command line wants a poll and shows the stored state with its age."""
-    obdag.add(agent.url)
-    asked = agent.logins
+@pytest.fixture
+def service(obdag: Program) -> Iterator[Engine]:
+    """Pretend that a service runs on the database of the working directory."""
+    obdag.ok("db", "upgrade")
     engine = make_engine(database_url("sqlite:///obdag.db"))
     lock = lock_for(engine)
     lock.acquire()
-    try:
-        _store_answered(engine, datetime.fromisoformat("2100-01-01T00:00:00+00:00"))
-        result = obdag.ok("status")
-    finally:
-        lock.release()
+    yield engine
+    lock.release()
+    engine.dispose()
+
+
+def _store_polled(engine: Engine, row: HealthRow) -> None:
+    with engine.begin() as connection:
+        cluster_rows.save_health(connection, 1, row)
+
+
+def _wanted(engine: Engine) -> datetime | None:
     with engine.connect() as connection:
         cluster = cluster_rows.find(connection, "prod")
-    engine.dispose()
-    assert agent.logins == asked
-    assert "asked directly" not in result.out
     assert cluster is not None
-    assert cluster.poll_wanted_at is not None
+    return cluster.poll_wanted_at
 
 
-def _store_answered(engine: Engine, at: datetime) -> None:
-    """Store that the service has polled: later than now, so that nobody waits for the next poll."""
-    with engine.begin() as connection:
-        row = HealthRow(state=ClusterState.OK, checked_at=at, attempted_at=at)
-        cluster_rows.save_health(connection, 1, row)
+def test_beside_a_service_only_the_service_asks(obdag: Program, agent: Served, service: Engine) -> None:
+    """With a service running the command line wants a poll and shows the stored state with its age."""
+    obdag.add(agent.url)
+    asked = agent.logins
+    # Polled later than now: nobody has to wait for the next poll.
+    _store_polled(service, HealthRow(state=ClusterState.OK, checked_at=LATER, attempted_at=LATER))
+    for command in (["status"], ["clusters", "check", "prod"]):
+        result = obdag.ok(*command)
+        assert "prod  ok" in result.out
+        assert "asked directly" not in result.out
+    assert "has no DAG '11'" in obdag("show", "prod", "11").error
+    assert agent.logins == asked
+    assert _wanted(service) is not None
+
+
+def test_service_that_was_refused_is_not_waited_for(obdag: Program, agent: Served, service: Engine) -> None:
+    """A cluster whose password was refused is not polled: its state is shown at once."""
+    obdag.add(agent.url)
+    _store_polled(service, HealthRow(state=ClusterState.AUTH_FAILED, error="the password is wrong"))
+    result = obdag("clusters", "check", "prod")
+    assert result.status == 1
+    assert "auth_failed" in result.out
+    assert "the password is wrong" in result.out
+
+
+def test_service_that_does_not_poll_in_time(
+    obdag: Program, agent: Served, service: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits long: the stored state is shown with its age."""
+    monkeypatch.setattr(freshness, "WAIT_S", 0.05)
+    obdag.add(agent.url)
+    _store_polled(service, HealthRow(state=ClusterState.OK, checked_at=EARLIER, attempted_at=EARLIER))
+    assert " d " in obdag.ok("status").out
+    assert obdag.ok("status", "--json").json["clusters"][0]["checked_at"] == "2020-01-01T00:00:00Z"

@@ -106,7 +106,8 @@ def _cells(view: DagView) -> list[RenderableType]:
 
 
 def _cluster_line(view: ClusterView, now: datetime) -> str:
-    parts = [view.name, view.state.value, view.agent or "", f"as of {age(view.checked_at, now)}"]
+    answered = f"as of {age(view.checked_at, now)}" if view.checked_at else "never answered yet"
+    parts = [view.name, view.state.value, view.agent or "", answered]
     if view.state not in {ClusterState.OK, ClusterState.PAUSED} and view.error:
         parts.append(view.error)
     return "  ".join(part for part in parts if part)

@@ -26,9 +26,10 @@ from bot.keys import KeyProblem, Vault, load_vault
 from bot.metrics import Metrics
 from bot.obshell.client import AgentClient
 from bot.obshell.connect import BadTlsFiles, TlsFiles, connect
-from bot.slack.bolt import SlackApp
+from bot.slack.bolt import HttpApp, SocketApp
 from bot.slack.connection import BadToken, NotReady, check_channel, identify
 from bot.slack.connection import StartError as SlackStartError
+from bot.slack.listeners import Listeners
 from bot.slack.messages import Layout
 from bot.slack.notifier import SlackClient, SlackNotifier, make_client
 from bot.store import clusters as cluster_rows
@@ -43,6 +44,7 @@ from bot.watch.scheduler import WatchScheduler
 from bot.watch.timetable import Random
 from bot.watch.watcher import Defaults, Watcher
 
+SlackApp = SocketApp | HttpApp
 log = structlog.get_logger()
 
 POLL_GRACE_S = 4.0
@@ -203,20 +205,7 @@ async def _check_slack(client: SlackClient, settings: Settings) -> None:
 
 async def _start_slack(stack: AsyncExitStack, service: Service, client: SlackClient) -> SlackApp:
     """Listen for commands; while Slack cannot be reached, go on trying beside the polling."""
-    token = service.settings.slack_app_token
-    if token is None:
-        raise StartError(
-            "SLACK_SIGNING_SECRET asks for HTTP mode, which this release does not have: "
-            "use Socket Mode with SLACK_APP_TOKEN",
-            status=2,
-        )
-    app = SlackApp(
-        client,
-        token.get_secret_value(),
-        command=service.settings.command,
-        queries=service,
-        clock=service.clock,
-    )
+    app = _slack_app(service, client)
     stack.push_async_callback(app.stop, ANSWER_GRACE_S)
     try:
         await app.start()
@@ -224,6 +213,15 @@ async def _start_slack(stack: AsyncExitStack, service: Service, client: SlackCli
         log.warning("slack.not_ready", error=str(error))
         stack.push_async_callback(_cancel, asyncio.create_task(_keep_starting(app), name="slack-start"))
     return app
+
+
+def _slack_app(service: Service, client: SlackClient) -> SlackApp:
+    settings = service.settings
+    listeners = Listeners(command=settings.command, queries=service, clock=service.clock, proxy=client.proxy)
+    if settings.slack_signing_secret is not None:
+        return HttpApp(client, settings.slack_signing_secret.get_secret_value(), listeners)
+    token = settings.slack_app_token
+    return SocketApp(client, token.get_secret_value() if token else "", listeners)
 
 
 async def _keep_starting(app: SlackApp) -> None:
@@ -308,6 +306,8 @@ async def _start_http(stack: AsyncExitStack, service: Service) -> None:
     settings = service.settings
     if settings.http is not None:
         app = make_app(service, service.metrics, serve_metrics=settings.serve_metrics)
+        if isinstance(service.slack, HttpApp):
+            app.router.add_post("/slack/events", service.slack.handle)
         service.address = str(await stack.enter_async_context(listening(app, settings.http)))
     if settings.heartbeat_url:
 

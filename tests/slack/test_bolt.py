@@ -14,8 +14,9 @@ from bot.sandbox.team import Channel
 from bot.sandbox.webapi.trouble import HttpStatus
 from bot.sandbox.workspace import APP_TOKEN, BOT_TOKEN, Workspace
 from bot.sandbox.workspace_server import WorkspaceServer
-from bot.slack.bolt import SlackApp
+from bot.slack.bolt import SocketApp
 from bot.slack.connection import BadToken, NotReady, check_channel
+from bot.slack.listeners import Listeners
 from bot.slack.notifier import make_client
 from bot.usecases.errors import UnknownCluster, UnknownDag
 from tests.slack.conftest import Scripted
@@ -57,14 +58,19 @@ def answers() -> Answers:
     return Answers()
 
 
-def make_app(url: str, answers: Answers, bot_token: str = BOT_TOKEN, app_token: str = APP_TOKEN) -> SlackApp:
+def make_app(url: str, answers: Answers, bot_token: str = BOT_TOKEN, app_token: str = APP_TOKEN) -> SocketApp:
     """Return an app in front of some Slack."""
     client = make_client(bot_token, url)
-    return SlackApp(client, app_token, command="/obdag", queries=answers, clock=lambda: at(65), ping_s=0.05)
+    return SocketApp(client, app_token, listening(answers), ping_s=0.05)
+
+
+def listening(answers: Answers) -> Listeners:
+    """Return the listeners over what plays the rest of obdag."""
+    return Listeners(command="/obdag", queries=answers, clock=lambda: at(65), proxy=None)
 
 
 @pytest.fixture
-async def app(server: WorkspaceServer, answers: Answers) -> AsyncIterator[SlackApp]:
+async def app(server: WorkspaceServer, answers: Answers) -> AsyncIterator[SocketApp]:
     """Run the app against the local Slack."""
     running = make_app(server.api_url, answers)
     await running.start()

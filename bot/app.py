@@ -36,7 +36,7 @@ from bot.store import clusters as cluster_rows
 from bot.store import outbox
 from bot.store.clusters import Cluster, Registration
 from bot.store.engine import Store, database_url, make_engine
-from bot.store.lock import Held, lock_for
+from bot.store.lock import Held, locks_for
 from bot.store.migrate import DatabaseProblem, prepare
 from bot.usecases import status
 from bot.watch.routes import CannotConnect, Routes
@@ -155,7 +155,7 @@ async def running(
 async def _start(
     stack: AsyncExitStack, settings: Settings, roles: Collection[str], clock: Clock, random_: Random
 ) -> Service:
-    store = await _open_store(stack, settings)
+    store = await _open_store(stack, settings, roles)
     metrics = Metrics()
     service = Service(store, settings, clock, metrics)
     client = _slack_client(settings) if {"deliver", "slack"} & set(roles) else None
@@ -171,16 +171,16 @@ async def _start(
     return service
 
 
-async def _open_store(stack: AsyncExitStack, settings: Settings) -> Store:
+async def _open_store(stack: AsyncExitStack, settings: Settings, roles: Collection[str]) -> Store:
     """Open the database, bring its schema up to date, and make sure that no other service runs on it."""
     engine = make_engine(database_url(settings.database_url.get_secret_value()))
     await asyncio.to_thread(prepare, engine)
-    lock = lock_for(engine)
-    try:
-        lock.acquire()
-    except OSError as error:
-        raise StartError(f"cannot take the lock beside the database: {error}") from error
-    stack.callback(lock.release)
+    for lock in locks_for(engine, roles):
+        try:
+            lock.acquire()
+        except OSError as error:
+            raise StartError(f"cannot take the lock beside the database: {error}") from error
+        stack.callback(lock.release)
     store = Store(engine)
     stack.callback(store.close)
     return store

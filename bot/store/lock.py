@@ -10,6 +10,7 @@ import os
 import socket
 import time
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Protocol
 
@@ -49,6 +50,16 @@ def lock_for(engine: Engine, role: str = "poll") -> RunLock:
     """Return the lock of a role; on SQLite one lock stands for all roles."""
     file = sqlite_file(engine.url)
     return FileLock(file.with_name(f"{file.name}.lock")) if file else AdvisoryLock(engine, role)
+
+
+def locks_for(engine: Engine, roles: Collection[str]) -> list[RunLock]:
+    """Return the locks of the roles of which there is one: SQLite has one service, PostgreSQL one of each.
+
+    Answering people needs no lock: any number of processes may.
+    """
+    if sqlite_file(engine.url) is not None:
+        return [lock_for(engine)]
+    return [lock_for(engine, role) for role in ("poll", "deliver") if role in roles]
 
 
 class FileLock:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
@@ -250,8 +250,10 @@ async def _start_delivery(stack: AsyncExitStack, service: Service, client: Slack
 
 async def _start_watching(stack: AsyncExitStack, service: Service, random_: Random) -> Watcher:
     settings, worker = service.settings, service.worker
-    vault = await asyncio.to_thread(load_vault, settings)
-    _check_key(vault, await service.store.read(cluster_rows.load))
+    clusters = await service.store.read(cluster_rows.load)
+    secrets = [c.registration.secret for c in clusters if c.registration.secret]
+    vault = await asyncio.to_thread(load_vault, settings, create=not secrets)
+    vault.check(secrets)
     watcher = Watcher(
         store=service.store,
         connect=_connector(vault, service.clock),
@@ -293,13 +295,6 @@ def _clients(registration: Registration, vault: Vault, clock: Clock) -> list[Age
         ]
     except (KeyProblem, BadTlsFiles) as error:
         raise CannotConnect(str(error)) from error
-
-
-def _check_key(vault: Vault, clusters: Iterable[Cluster]) -> None:
-    """Refuse to start with a key that the stored passwords were not encrypted with."""
-    for cluster in clusters:
-        if cluster.registration.secret:
-            vault.decrypt(cluster.registration.secret)
 
 
 async def _start_http(stack: AsyncExitStack, service: Service) -> None:

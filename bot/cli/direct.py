@@ -153,7 +153,7 @@ def _view(
         cluster=cluster.name,
         snapshot=tracked.snapshot,
         run=tracked.run,
-        outcome=tracked.outcome,
+        outcome=tracked.ending,
         stalled=tracked.stalled,
         quiet_s=tracked.quiet_s,
         first_seen_at=tracked.first_seen_at,

@@ -13,6 +13,7 @@ from bot.cli.status import Json
 from bot.core.dag import Stage, State
 from bot.core.logs import LogLine, new_lines
 from bot.core.views import DagView
+from bot.slack.text import printable
 from bot.slack.wording import duration
 from bot.usecases import status
 
@@ -50,7 +51,7 @@ def logs(
         while True:
             view, lines = await _lines(office, name, dag_id, stage)
             for line in _unprinted(lines, printed):
-                typer.echo(f"{line.position:>2}  {line.host or '-'}  {line.line}")
+                typer.echo(f"{line.position:>2}  {line.host or '-'}  {printable(line.line)}")
                 printed.append(line)
             if not follow or view.outcome is not None:
                 return

@@ -10,7 +10,7 @@ from bot.cli import output, tables
 from bot.cli.boundary import FAILED, UsageProblem
 from bot.cli.freshness import current, note
 from bot.cli.session import Office, work
-from bot.core.dag import Outcome
+from bot.core.dag import State
 from bot.core.views import ClusterState, ClusterView
 
 WATCH_EVERY_S = 2.0
@@ -50,7 +50,7 @@ def status(
 def in_trouble(views: tuple[ClusterView, ...]) -> bool:
     """Return whether somebody should look."""
     return any(
-        view.state not in HEALTHY or any(d.stalled or d.outcome is Outcome.FAILED for d in view.dags)
+        view.state not in HEALTHY or any(d.stalled or d.snapshot.state is State.FAILED for d in view.dags)
         for view in views
     )
 

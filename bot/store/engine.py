@@ -34,7 +34,7 @@ def database_url(text: str) -> URL:
     """
     try:
         url = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise BadDatabaseUrl("DATABASE_URL is no URL: use sqlite:///FILE or postgresql://HOST/NAME") from None
     if url.drivername in {"postgres", "postgresql", "postgresql+psycopg"}:
         return url.set(drivername="postgresql+psycopg")

@@ -8,7 +8,7 @@ import structlog
 
 from bot.core import health as health_rules
 from bot.core.events import ClusterEvent
-from bot.core.health import PollFailure
+from bot.core.health import PollFailure, Trouble
 from bot.core.stall import Policy
 from bot.core.sweep import Answer, sweep
 from bot.core.tracker import Observation, TrackedDag, forget, observe
@@ -81,6 +81,13 @@ def failed(cluster: Cluster, health: HealthRow, failure: PollFailure, now: datet
         cluster_events=(event,) if event else (),
         sight_changed=event is not None,
     )
+
+
+def refused_meanwhile(cluster: Cluster, health: HealthRow, now: datetime) -> Polled:
+    """Return what is to be told of a refused password that a command met while no service ran."""
+    agent = health.agent or cluster.registration.urls[0]
+    failure = PollFailure(trouble=Trouble.AUTH, error=health.error or "the password was refused", agent=agent)
+    return failed(cluster, health, failure, now)
 
 
 async def _look_up(

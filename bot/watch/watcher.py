@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from bot.clock import Clock
+from bot.core.events import AuthFailed
 from bot.core.stall import Policy
 from bot.core.tracker import Observation, TrackedDag
 from bot.core.views import ClusterState
@@ -155,6 +156,8 @@ class Watcher:
         watched.remembered = await self._store.read(dag_rows.load_open, cluster.id, cluster.generation)
 
     async def _ask(self, watched: Watched) -> Polled:
+        if watched.health.state is ClusterState.AUTH_FAILED:
+            return polls.refused_meanwhile(watched.cluster, watched.health, self._clock())
         try:
             client, snapshots = await watched.routes.unfinished()
         except AllRoutesFailed as error:
@@ -307,8 +310,12 @@ class Watcher:
 
 
 def _may_poll(watched: Watched) -> bool:
-    """Return False for a paused cluster, and after a refused password until an operator sets another."""
-    return not watched.cluster.paused and watched.health.state is not ClusterState.AUTH_FAILED
+    """Return False for a paused cluster, and after a refused password until an operator sets another.
+
+    A refusal that a command met while no service ran is still to be told; its "poll" asks nobody.
+    """
+    told = watched.health.tracking.told == AuthFailed.__struct_config__.tag
+    return not watched.cluster.paused and (watched.health.state is not ClusterState.AUTH_FAILED or not told)
 
 
 def _differs(old: HealthRow, new: HealthRow) -> bool:

@@ -8,6 +8,7 @@
 
 A trouble is one episode from its first failure to the next good answer, whatever forms it takes meanwhile;
 only a refused password is told inside an episode too: it is the operator's turn, and polling has stopped.
+When another password was set, the count of failures begins anew (`another_password`).
 """
 
 from datetime import datetime
@@ -92,6 +93,11 @@ def failed(
     return msgspec.structs.replace(counted, told=event.kind), event
 
 
+def another_password(health: Health) -> Health:
+    """Return the health after an operator set another password: what was told is still to be ended."""
+    return msgspec.structs.replace(health, failures=0)
+
+
 def state_after(health: Health, trouble: Trouble) -> ClusterState | None:
     """Return the state to show after a failure, or None while the last state still stands."""
     if trouble in {Trouble.AUTH, Trouble.NOT_CLUSTER} or health.failures >= FAILURES_BEFORE_ALARM:
@@ -101,7 +107,8 @@ def state_after(health: Health, trouble: Trouble) -> ClusterState | None:
 
 def _is_news(health: Health, trouble: Trouble) -> bool:
     if trouble is Trouble.AUTH:
-        return health.told != "auth_failed"
+        # After a refusal polling goes on only with another password: that one's refusal is news again.
+        return health.told != "auth_failed" or health.failures == 1
     if health.told is not None:
         return False
     return trouble is Trouble.NOT_CLUSTER or health.failures >= FAILURES_BEFORE_ALARM

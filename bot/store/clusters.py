@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
-from bot.core.health import Health
+from bot.core.health import Health, another_password
 from bot.core.views import ClusterState
 from bot.store.schema import agents, clusters, dags, health
 
@@ -195,7 +195,9 @@ def clear_trouble(connection: Connection, cluster_id: int) -> None:
     """Let a cluster whose password was refused be polled again."""
     row = health_of(connection, cluster_id)
     if row.state is ClusterState.AUTH_FAILED:
-        cleared = msgspec.structs.replace(row, state=ClusterState.UNKNOWN, error=None)
+        cleared = msgspec.structs.replace(
+            row, state=ClusterState.UNKNOWN, error=None, tracking=another_password(row.tracking)
+        )
         save_health(connection, cluster_id, cleared)
 
 

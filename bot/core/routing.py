@@ -8,6 +8,7 @@ import msgspec
 from bot.core.events import (
     Cancelling,
     ClusterEvent,
+    Digest,
     Discovered,
     Event,
     Resumed,
@@ -33,7 +34,7 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     level: Level = Level.ALL
 
 
-_ROUTINE = (StageAdvanced, Started, Discovered, Cancelling, Resumed)
+_ROUTINE = (StageAdvanced, Started, Discovered, Digest, Cancelling, Resumed)
 
 
 def hears(level: Level, event: Event) -> bool:
@@ -44,7 +45,8 @@ def hears(level: Level, event: Event) -> bool:
         case Level.IMPORTANT:
             return not isinstance(event, _ROUTINE)
         case Level.FAILURES:
-            return event.is_failure or isinstance(event, Stalled | ClusterEvent)
+            alarm = event.is_failure or isinstance(event, Stalled | ClusterEvent)
+            return alarm and not isinstance(event, _ROUTINE)
 
 
 def destinations(

@@ -50,8 +50,9 @@ from tests.factories import NOW, at
 
 WORDS = {
     "started", "discovered", "stage_advanced", "retried", "rollback_started", "cancelling", "stalled",
-    "resumed", "failed", "succeeded", "rolled_back", "passed", "cancelled", "forgotten", "cluster_unreachable",
-    "cluster_degraded", "cluster_recovered", "auth_failed", "not_cluster_agent", "clock_skewed", "digest",
+    "resumed", "failed", "succeeded", "rolled_back", "passed", "cancelled", "forgotten",
+    "cluster_unreachable", "cluster_degraded", "cluster_recovered", "auth_failed", "not_cluster_agent",
+    "clock_skewed", "digest",
 }  # fmt: skip
 
 REF = DagRef(

@@ -30,6 +30,7 @@ class WatchScheduler:
     def __init__(self, watcher: Watcher, clock: Clock) -> None:
         self._watcher, self._clock = watcher, clock
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._stopping = False
         self._scheduler = AsyncIOScheduler(
             timezone="UTC",
             # Runs a job where it is due, in the loop's thread; the default would take it to another one.
@@ -47,6 +48,8 @@ class WatchScheduler:
 
     async def stop(self, grace_s: float) -> None:
         """Start no more polls, and let those in flight end within `grace_s` seconds."""
+        # The shutdown of APScheduler takes effect only later in the loop: a tick may still be on its way.
+        self._stopping = True
         self._scheduler.shutdown(wait=False)
         tasks = list(self._tasks.values())
         if tasks:
@@ -69,7 +72,7 @@ class WatchScheduler:
         self._begin("flush", self._guarded, self._watcher.flush)
 
     def _begin(self, name: str, work: Callable[[T], Coroutine[Any, Any, None]], argument: T) -> None:
-        if name in self._tasks:
+        if self._stopping or name in self._tasks:
             return
         task = asyncio.get_running_loop().create_task(work(argument), name=name)
         self._tasks[name] = task

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, extract, func, insert, select, update
 
 from bot.core.health import Health, another_password
 from bot.core.views import ClusterState
@@ -143,13 +143,14 @@ def names(connection: Connection) -> list[str]:
 
 
 def fingerprint(connection: Connection) -> tuple[object, ...]:
-    """Return a cheap value that changes whenever a cluster is added, edited, removed or asked for."""
+    """Return a cheap value that changes whenever a cluster is added, edited, removed or asked for.
+
+    The latest request alone would hide others: of a process whose clock is behind, or several at one instant.
+    """
     c = clusters.c
-    return tuple(
-        connection.execute(
-            select(func.count(), func.max(c.id), func.sum(c.revision), func.max(c.poll_wanted_at))
-        ).one()
-    )
+    requests = func.max(c.poll_wanted_at), func.sum(extract("epoch", c.poll_wanted_at))
+    query = select(func.count(), func.max(c.id), func.sum(c.revision), *requests)
+    return tuple(connection.execute(query).one())
 
 
 def health_of(connection: Connection, cluster_id: int) -> HealthRow:

@@ -7,6 +7,7 @@ import msgspec
 import structlog
 
 from bot.core import health as health_rules
+from bot.core.dag import DagSnapshot
 from bot.core.events import ClusterEvent
 from bot.core.health import PollFailure, Trouble
 from bot.core.stall import Policy
@@ -14,7 +15,7 @@ from bot.core.sweep import Answer, sweep
 from bot.core.tracker import Observation, TrackedDag, forget, observe
 from bot.core.views import ClusterState
 from bot.obshell.client import AgentClient
-from bot.obshell.errors import AgentError, DatabaseDown, Gone
+from bot.obshell.errors import AgentError, DatabaseDown, Gone, UnknownTaskType, Unreachable
 from bot.store.clusters import Cluster, HealthRow
 
 log = structlog.get_logger()
@@ -100,11 +101,12 @@ async def _look_up(
     found: dict[str, Observation] = {}
     for dag_id in missing:
         try:
-            snapshot = await client.dag(dag_id)
+            snapshot = await _dag(client, dag_id)
         except Gone as error:
             found[dag_id] = forget(tracked[dag_id], answer.cluster, answer.at, error.message)
-        except DatabaseDown as error:
-            # Without a database agents answer such a request by asking each other: send no more of them.
+        except (DatabaseDown, Unreachable) as error:
+            # Without a database agents answer such a request by asking each other: send no more of them. An
+            # agent that hangs would hold up the rest of this answer by its limit of time for each DAG.
             log.warning("watch.lookup_stopped", cluster=answer.cluster, dag=dag_id, error=str(error))
             break
         except AgentError as error:
@@ -112,3 +114,12 @@ async def _look_up(
         else:
             found[dag_id] = observe(tracked[dag_id], answer.sight(snapshot, listed=False), policy)
     return found
+
+
+async def _dag(client: AgentClient, dag_id: str) -> DagSnapshot:
+    try:
+        return await client.dag(dag_id)
+    except UnknownTaskType as error:
+        # As with the list: a DAG of another agent version can be read in summary.
+        log.warning("watch.summary_only", agent=str(client.url), dag=dag_id, error=str(error))
+        return await client.dag(dag_id, details=False)

@@ -53,6 +53,7 @@ class Watched:
     remembered: dict[str, StoredDag] | None = None
     saved_at: dict[str, datetime] = field(default_factory=dict)
     polling: bool = False
+    broken_since: datetime | None = None
     age_unsaved: bool = False
 
 
@@ -94,8 +95,9 @@ class Watcher:
         return [i for i, w in self._watched.items() if not w.polling and w.due_at <= now and _may_poll(w)]
 
     def is_stuck(self, now: datetime, after: timedelta) -> bool:
-        """Return whether some cluster should have been polled so long ago."""
-        return any(w.due_at + after < now for w in self._watched.values() if _may_poll(w))
+        """Return whether some cluster should have been polled so long ago, or its polls break since then."""
+        waiting = [min(w.due_at, w.broken_since or now) for w in self._watched.values() if _may_poll(w)]
+        return any(since + after < now for since in waiting)
 
     async def poll(self, cluster_id: int) -> None:
         """Poll one cluster and store what it came to; whatever happens, the next poll is planned."""
@@ -103,6 +105,7 @@ class Watcher:
         if watched is None or watched.polling:
             return
         watched.polling = True
+        asked = watched.cluster.poll_wanted_at
         started = self._clock()
         interval = timedelta(seconds=self._interval_s(watched.cluster))
         if started - watched.due_at > interval:
@@ -113,7 +116,8 @@ class Watcher:
             watched.polling = False
             now = self._clock()
             self._metrics.poll_seconds.observe((now - started).total_seconds())
-            watched.due_at = self._next_poll(watched, now)
+            meanwhile = watched.cluster.poll_wanted_at not in {None, asked}
+            watched.due_at = now if meanwhile else self._next_poll(watched, now)
 
     async def flush(self) -> None:
         """Store when clusters were last checked, for those whose polls had nothing else to store."""
@@ -126,16 +130,19 @@ class Watcher:
 
     async def close(self) -> None:
         """Flush and close all connections to agents."""
-        await self.flush()
-        for watched in self._watched.values():
-            await watched.routes.close()
-        self._watched.clear()
+        try:
+            await self.flush()
+        finally:
+            for watched in self._watched.values():
+                await watched.routes.close()
+            self._watched.clear()
 
     async def _poll(self, watched: Watched) -> None:
         try:
             await self._recall(watched)
             polled = await self._ask(watched)
             await self._keep(watched, polled)
+            watched.broken_since = None
         except (StaleSave, LostOwnership) as error:
             log.warning("watch.not_saved", cluster=watched.cluster.name, reason=str(error))
             watched.remembered = None
@@ -144,6 +151,7 @@ class Watcher:
             # The one boundary of the loop: a poll that breaks must not end the watching of other clusters.
             log.exception("watch.poll_broke", cluster=watched.cluster.name)
             watched.remembered = None
+            watched.broken_since = watched.broken_since or self._clock()
             self._metrics.polls.labels("broke").inc()
 
     async def _recall(self, watched: Watched) -> None:
@@ -196,7 +204,7 @@ class Watcher:
             watched.age_unsaved = True
         watched.health = polled.health
         self._remember(watched, polled.observations, news, now)
-        if asked := watched.cluster.poll_wanted_at:
+        if (asked := watched.cluster.poll_wanted_at) is not None and asked <= now:
             await self._answer_request(watched, asked)
 
     async def _commit(

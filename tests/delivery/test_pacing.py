@@ -43,6 +43,14 @@ def test_never_more_edits_than_allowed_in_any_minute(steps: list[float]) -> None
         assert sum(first <= other < first + MINUTE for other in edited) <= EDITS_PER_MINUTE
 
 
+def test_edit_leaves_the_budget_after_a_minute_to_the_instant() -> None:
+    """A minute after a full budget was spent at once, edits go on; not a moment before."""
+    pacing = Pacing()
+    for _ in range(EDITS_PER_MINUTE):
+        pacing.edited(NOW)
+    assert [pacing.may_edit(at(seconds)) for seconds in (0, 59.999999, 60)] == [False, False, True]
+
+
 def test_budget_is_below_the_service_s_own() -> None:
     """50 edits a minute would be refused."""
     assert EDITS_PER_MINUTE <= 45

@@ -38,7 +38,6 @@ class Clusters(Watcher):
 
     async def poll(self, cluster_id: int) -> None:
         """Poll until the gate opens."""
-        assert cluster_id not in self.running
         if not self.again:
             self.dues.discard(cluster_id)
         self.running.append(cluster_id)
@@ -106,7 +105,7 @@ async def test_cluster_is_never_polled_twice_at_once() -> None:
         await clusters.until(clusters.begun, 1)
         refreshed = len(clusters.calls)
         await clusters.until(clusters.calls, refreshed + 1)
-        assert clusters.begun == [1]
+        assert clusters.begun == clusters.running == [1]
         clusters.gate.set()
         await clusters.until(clusters.begun, 2)
 

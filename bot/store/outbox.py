@@ -38,7 +38,10 @@ class ReplyJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Backlog(msgspec.Struct, frozen=True, kw_only=True):
-    """What waits: how many, since when the oldest, and how many were refused for good."""
+    """What waits: how many, since when the oldest, and how many were refused for good.
+
+    A notice whose root the channel refused counts as refused, until a change of the DAG has the root retried.
+    """
 
     waiting: int
     oldest: datetime | None
@@ -122,15 +125,24 @@ def postpone(connection: Connection, job: ReplyJob, later: Later) -> None:
 
 def backlog(connection: Connection) -> Backlog:
     """Return what waits for delivery: notices, and root messages that were never posted."""
-    notices = connection.execute(
-        select(func.count(), func.min(outbox.c.created_at)).where(outbox.c.state == "pending")
-    ).one()
+    stranded = (
+        threads.c.dag.is_not(None)
+        & threads.c.ts.is_(None)
+        & (threads.c.sent_version >= threads.c.wanted_version)
+    )
+    pending = (
+        select(func.count(), func.min(outbox.c.created_at))
+        .select_from(outbox.join(threads))
+        .where(outbox.c.state == "pending")
+    )
+    notices = connection.execute(pending.where(~stranded)).one()
     roots = connection.execute(
         select(func.count(), func.min(dags.c.first_seen_at))
         .select_from(threads.join(dags))
         .where(threads.c.ts.is_(None), threads.c.wanted_version > threads.c.sent_version)
     ).one()
     refused = connection.execute(select(func.count()).where(outbox.c.state == "refused")).scalar_one()
+    refused += connection.execute(pending.where(stranded)).one()[0]
     oldest = [at for at in (notices[1], roots[1]) if at is not None]
     return Backlog(waiting=notices[0] + roots[0], oldest=min(oldest, default=None), refused=refused)
 

@@ -22,6 +22,11 @@ class Locks:
         self._tenants: dict[str, DagRow] = {}
         self._last_user: dict[str, DagRow] = {}
 
+    @property
+    def held(self) -> bool:
+        """Whether a global DAG holds its lock, a failed one too."""
+        return self._global is not None
+
     def take(self, dag: DagRow) -> None:
         """Give the DAG its lock; raises `Fault` when another holds it or used it since."""
         if dag.holds_lock or dag.plan.maintenance <= Maintenance.NONE:

@@ -1,0 +1,54 @@
+"""A request on its way to a handler, with all that the handler may know."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from bot.sandbox.faults import Fault, not_found
+from bot.sandbox.request import Request
+from bot.sandbox.seals import go_kind
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """`id` is the one in the path, `body` is opened, `now` is the time of the cluster, not of the agent."""
+
+    request: Request
+    id: str
+    body: bytes
+    now: datetime
+
+    def operator(self, struct: str) -> str:
+        """Return the operator that the body asks for; raises `Fault` as the agent's binding does.
+
+        An `id` member would overwrite the one in the path; the agent then finds that they differ
+        (recording `bodies-existing-dag`).
+        """
+        members = self._members()
+        value = members.get("operator")
+        if value is not None and not isinstance(value, str):
+            raise _unbound(
+                f"json: cannot unmarshal {go_kind(value)} into Go struct field {struct}.operator "
+                "of type string"
+            )
+        if not value:
+            raise _unbound(
+                f"Key: '{struct}.Operator' Error:Field validation for 'Operator' failed on the 'required' tag"
+            )
+        if members.get("id", self.id) != self.id:
+            raise not_found("dag id not match")
+        return value
+
+    def _members(self) -> dict[str, Any]:
+        try:
+            value = json.loads(self.body or b"{}")
+        except ValueError as error:
+            raise _unbound("invalid character looking for beginning of value") from error
+        if not isinstance(value, dict):
+            raise _unbound(f"json: cannot unmarshal {go_kind(value)} into Go value")
+        return {name.lower(): member for name, member in value.items()}
+
+
+def _unbound(cause: str) -> Fault:
+    return Fault(400, "Common.BindJsonFailed", f"Bind JSON failed: {cause}")

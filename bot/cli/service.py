@@ -4,6 +4,7 @@ They import what they run only when they run it: it is most of the program, and 
 """
 
 import asyncio
+import sys
 from typing import Annotated
 
 import typer
@@ -78,9 +79,23 @@ def simulate(
 ) -> None:
     """Run one simulated agent alone, for trying clients; prints its address and password."""
     from bot.sandbox.agent_server import simulate as serve_agent  # noqa: PLC0415
+    from bot.sandbox.scenarios import SCENARIOS  # noqa: PLC0415
 
     of(context).settings()
-    asyncio.run(serve_agent(port=port, address=address, dag=dag))
+    if dag is not None and dag not in SCENARIOS:
+        raise UsageProblem(f"--dag takes one of {', '.join(SCENARIOS)}")
+    try:
+        asyncio.run(serve_agent(port=port, address=address, dag=dag, say=say))
+    except OSError as error:
+        raise Failure(
+            f"cannot listen on {address}:{port}: {error.strerror}; choose another --port"
+        ) from error
+
+
+def say(line: str) -> None:
+    """Print a line at once, also into a pipe."""
+    typer.echo(line)
+    sys.stdout.flush()
 
 
 def parse_roles(text: str) -> frozenset[str]:

@@ -113,8 +113,13 @@ async def living(step: Callable[[], None], servers: list[AgentServer]) -> AsyncI
             await task
 
 
-async def simulate(*, port: int, address: str, dag: str | None, clock: Clock = system_clock) -> None:
-    """Run one agent until it is cancelled; raises KeyError for an unknown story, OSError for a taken port."""
+async def simulate(
+    *, port: int, address: str, dag: str | None, say: Callable[[str], None], clock: Clock = system_clock
+) -> None:
+    """Run one agent until it is cancelled, after saying its address and password.
+
+    Raises KeyError for an unknown story, and OSError for an address that cannot be bound.
+    """
     scenario = SCENARIOS[dag or "scale-out"].on((Host(address, port),))
     now = clock()
     host = Host(address, port)
@@ -123,6 +128,6 @@ async def simulate(*, port: int, address: str, dag: str | None, clock: Clock = s
     async with AgentServer(agent, host=address, port=port, clock=clock) as server:
         player = Player(cluster, scenario, again_after_s=5.0)
         async with living(lambda: player.play(clock()), [server]):
-            print(server.url, flush=True)
-            print(f"password: {DEMO_PASSWORD}", flush=True)
+            say(server.url)
+            say(f"password: {DEMO_PASSWORD}")
             await asyncio.Event().wait()

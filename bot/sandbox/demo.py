@@ -1,7 +1,7 @@
 """The demo: the whole product against simulated clusters and a local Slack, with nothing left behind.
 
-The service is the real one, started through the composition root; only the agents and Slack are stand-ins, and
-both speak real HTTP on this machine alone.
+The service is the real one, started through the composition root; only the agents and Slack are stand-ins,
+and both speak real HTTP on this machine alone.
 """
 
 import asyncio
@@ -153,7 +153,7 @@ def _settings(folder: Path, server: WorkspaceServer | None, slack: Settings | No
 
 async def _set_stage(stack: AsyncExitStack, service: Service, speed: float, clock: Clock) -> Stage:
     """Start the simulated clusters and register them as a person would."""
-    registry = Registry(service.store, load_vault(service.settings), clock)
+    registry = Registry(store=service.store, vault=load_vault(service.settings), clock=clock)
     now = clock()
     names = [*CAST, OUTAGE[:3]]
     clusters, servers, players = [], [], []

@@ -31,7 +31,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     acts: tuple[Act, ...] = ()
 
     def on(self, hosts: Sequence[Host]) -> "Scenario":
-        """Return the same story on these hosts: each part runs on one of them, several share one if need be."""
+        """Return the same story on these hosts, whose number may be smaller than that of the parts."""
         stages = tuple(
             msgspec.structs.replace(stage, parts=_spread(stage.parts, hosts)) for stage in self.plan.stages
         )

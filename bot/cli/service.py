@@ -87,9 +87,8 @@ def simulate(
     try:
         asyncio.run(serve_agent(port=port, address=address, dag=dag, say=say))
     except OSError as error:
-        raise Failure(
-            f"cannot listen on {address}:{port}: {error.strerror}; choose another --port"
-        ) from error
+        text = f"cannot listen on {address}:{port}: {error.strerror}; choose another --port"
+        raise Failure(text, status=1) from error
 
 
 def say(line: str) -> None:

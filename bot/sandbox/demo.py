@@ -37,6 +37,7 @@ from bot.usecases.clusters import Registry, add
 INTERVAL_S = 1.0
 STALL_S = 8.0
 AGAIN_AFTER_S = 45.0
+FINISH_S = 60.0
 DRAIN_S = 20.0
 
 CAST = (("prod-east", "scale-out", 1.0), ("prod-west", "upgrade", 3.0), ("test-lab", "stall", 5.0))
@@ -66,6 +67,22 @@ class Stage:
                 agent.unplug(now)
             elif not agent.listening and now >= self.returns:
                 agent.plug(now)
+
+    async def finish(self, now: datetime) -> None:
+        """Let what is under way come to its end, and begin nothing more."""
+        if self.leaves > now:
+            self.returns = self.leaves
+        for player in self.players:
+            player.finish()
+        for _ in range(int(FINISH_S / 0.5)):
+            if all(player.idle for player in self.players) and not self.is_away:
+                return
+            await asyncio.sleep(0.5)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the agents that go away are away now."""
+        return not all(agent.listening for agent in self.away.agents)
 
 
 async def run_demo(
@@ -101,11 +118,11 @@ async def run_demo(
             _invite(console, server, slack)
         async with living(lambda: scene.step(clock()), scene.servers):
             await _wait(duration)
-        until = clock()
-        if not check or workspace is None:
-            return 0
-        await _drain(service)
-        watch = Watch(since=since, until=until, interval_s=INTERVAL_S, stall_after_s=settings.stall_after_s)
+            if not check or workspace is None:
+                return 0
+            await scene.finish(clock())
+            await _drain(service)
+        watch = Watch(since=since, until=clock(), interval_s=INTERVAL_S, stall_after_s=settings.stall_after_s)
         lives = [lived(cluster, watch) for cluster in scene.clusters]
         return _report(console, differences(lives, threads(workspace, str(settings.channel))))
 

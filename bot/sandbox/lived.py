@@ -101,10 +101,19 @@ def _dag(
 
 
 def _stages(dag: DagRow, moments: Sequence[Moment]) -> Iterator[LivedStage]:
-    for node in dag.nodes:
-        if node.state is State.SUCCEED and node.operator is not Operator.ROLLBACK:
-            lines = tuple(_lines(sub_task.id, moments) for sub_task in node.sub_tasks)
-            yield LivedStage(position=node.position, name=node.name, lines=tuple(filter(None, lines)))
+    """Give the stages as they finished, though a rollback may have undone them later."""
+    for number, moment in enumerate(moments):
+        if not isinstance(moment, Change) or not _finishes(moment, dag):
+            continue
+        node = dag.nodes[moment.position - 1]
+        lines = (_lines(sub_task.id, moments[:number]) for sub_task in node.sub_tasks)
+        yield LivedStage(position=node.position, name=node.name, lines=tuple(filter(None, lines)))
+
+
+def _finishes(change: Change, dag: DagRow) -> bool:
+    done = change.subject is Subject.NODE and change.state is State.SUCCEED
+    skipped_with_the_dag = change.operator is Operator.PASS and dag.operator is Operator.PASS
+    return done and change.operator is not Operator.ROLLBACK and not skipped_with_the_dag
 
 
 def _lines(sub_task: int, moments: Sequence[Moment]) -> tuple[str, ...]:

@@ -31,12 +31,25 @@ class Player:
         self._state: State | None = None
         self._since: datetime | None = None
         self._done: dict[int, int] = {}
+        self._finishing = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way and nobody is about to act."""
+        if self._dag is None:
+            return True
+        given_up = self._dag.state is State.FAILED and not self._acts_left()
+        return self._dag.state is State.SUCCEED or given_up
+
+    def finish(self) -> None:
+        """Bring what is under way to its end, and begin nothing more."""
+        self._finishing = True
 
     def play(self, now: datetime) -> None:
         """Do what is due until now."""
         self._cluster.tick(now)
         if self._dag is None:
-            if self._due is None or self._due <= now:
+            if not self._finishing and (self._due is None or self._due <= now):
                 self._begin(now)
             return
         if self._dag.state is not self._state:

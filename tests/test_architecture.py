@@ -29,7 +29,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bot.variables": set(),
     "bot.log": set(),
     "bot.keys": {"bot.config", "bot.store.engine"},
-    "bot.sandbox.demo": {"bot.app", "bot.config", "bot.core", "bot.obshell", "bot.store", "bot.sandbox"},
+    "bot.sandbox.demo": {
+        "bot.app",
+        "bot.config",
+        "bot.core",
+        "bot.keys",
+        "bot.log",
+        "bot.obshell",
+        "bot.store",
+        "bot.usecases",
+        "bot.sandbox",
+    },
     "bot.sandbox": {"bot.core", "bot.obshell.envelope", "bot.sandbox"},
 }
 """What a package may use of us besides `BASE`; `bot.app` and `bot.cli` may use what lies below them."""

@@ -130,7 +130,7 @@ def test_show_has_the_stages(obdag: Program, agent: Served) -> None:
 def test_show_of_a_finished_dag_asks_by_id(obdag: Program, agent: Served) -> None:
     """A DAG that left the list is looked up at the agent."""
     obdag.add(agent.url)
-    _create(agent, _plan(Work(seconds=1)))
+    _create(agent, _plan(Work(seconds=300)))
     dag = _wait_for(obdag, "name", "Scale out")
     while obdag.ok("status", "--json").json["clusters"][0]["dags"]:
         pass

@@ -63,10 +63,18 @@ def commit_poll(
 
 
 def _check_owner(connection: Connection, cluster: Cluster) -> None:
-    query = select(clusters.c.owner_epoch).where(clusters.c.id == cluster.id).with_for_update()
-    epoch = connection.scalar(query)
-    if epoch != cluster.owner_epoch:
-        raise LostOwnership(f"cluster {cluster.name} was removed, or is watched by another process")
+    """Make sure that the cluster is ours, and registered as it was when the poll began.
+
+    A poll with a password that was replaced meanwhile must not store the old one's refusal.
+    """
+    query = (
+        select(clusters.c.owner_epoch, clusters.c.revision)
+        .where(clusters.c.id == cluster.id)
+        .with_for_update()
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None or tuple(row) != (cluster.owner_epoch, cluster.revision):
+        raise LostOwnership(f"cluster {cluster.name} was edited or removed, or another process watches it")
 
 
 def _commit_dag(

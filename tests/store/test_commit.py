@@ -128,6 +128,16 @@ def test_owner_of_the_past_stores_nothing(engine: Engine) -> None:
     assert count(engine, dags) == 0
 
 
+def test_poll_with_a_replaced_password_stores_nothing(engine: Engine) -> None:
+    """The refusal of an old password must not stop the polling with the new one."""
+    cluster = registered(engine)
+    with engine.begin() as connection:
+        cluster_rows.set_secret(connection, cluster.id, "another", "root")
+    with pytest.raises(LostOwnership):
+        commit(engine, cluster, seen(dag(1)))
+    assert count(engine, health) == 0
+
+
 def test_digest_makes_no_roots(engine: Engine) -> None:
     """DAGs that a digest told get their root with their next event."""
     cluster = registered(engine)

@@ -113,15 +113,17 @@ class Worker:
         return bool(jobs)
 
     async def _due(self, now: datetime) -> list[Job]:
-        """Return what can be sent now: urgent notices, then roots to post, then notices, then edits."""
+        """Return what can be sent now: threads with a failure, other roots to post, notices, edits."""
         if self._paused_until is not None and now < self._paused_until:
             return []
         notices = [j for j in await self._store.read(outbox.due, now) if j.id not in self._unknown]
         roots = await self._store.read(thread_rows.due_roots, now)
+        unposted = [r for r in roots if r.ts is None]
         return [
-            *(n for n in notices if n.urgent),
-            *(r for r in roots if r.ts is None),
-            *(n for n in notices if not n.urgent),
+            *(n for n in notices if n.urgent_thread),
+            *(r for r in unposted if r.urgent_thread),
+            *(r for r in unposted if not r.urgent_thread),
+            *(n for n in notices if not n.urgent_thread),
             *(r for r in roots if r.ts is not None),
         ]
 

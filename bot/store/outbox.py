@@ -20,7 +20,10 @@ from bot.store.upsert import insert_once
 
 
 class ReplyJob(msgspec.Struct, frozen=True, kw_only=True):
-    """The oldest unsettled notice of a thread; `event` is JSON that this release may not know."""
+    """The oldest unsettled notice of a thread; `event` is JSON that this release may not know.
+
+    `urgent` is the notice's own; `urgent_thread` says that a failure waits somewhere behind it.
+    """
 
     id: int
     channel: str
@@ -30,6 +33,7 @@ class ReplyJob(msgspec.Struct, frozen=True, kw_only=True):
     part: str
     event: str
     urgent: bool
+    urgent_thread: bool
     broadcast: bool
     notice_id: str
     created_at: datetime
@@ -84,7 +88,12 @@ def due(connection: Connection, now: datetime) -> list[ReplyJob]:
         .subquery()
     )
     query = (
-        select(outbox, threads.c.ts.label("root_ts"), threads.c.dag.label("of_dag"))
+        select(
+            outbox,
+            threads.c.ts.label("root_ts"),
+            threads.c.dag.label("of_dag"),
+            head.c.urgent.label("failing"),
+        )
         .join(head, head.c.id == outbox.c.id)
         .join(threads, threads.c.id == outbox.c.thread)
         .where(outbox.c.next_attempt_at <= now, threads.c.ts.is_not(None) | threads.c.dag.is_(None))
@@ -174,6 +183,7 @@ def _job(row: Row[*tuple[Any, ...]]) -> ReplyJob:
         part=m["part"],
         event=m["event"],
         urgent=m["urgent"],
+        urgent_thread=bool(m["failing"]),
         broadcast=m["broadcast"],
         notice_id=m["notice_id"],
         created_at=m["created_at"],

@@ -10,9 +10,9 @@ from typing import Any
 from uuid import uuid4
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, exists, select, update
 
-from bot.store.schema import dags, threads
+from bot.store.schema import dags, outbox, threads
 from bot.store.upsert import insert_once
 
 
@@ -28,6 +28,7 @@ class RootJob(msgspec.Struct, frozen=True, kw_only=True):
     sending_since: datetime | None
     attempts: int
     next_attempt_at: datetime
+    urgent_thread: bool
 
 
 class Later(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,14 +90,17 @@ def want_cluster(connection: Connection, cluster_id: int) -> None:
 
 def due_roots(connection: Connection, now: datetime) -> list[RootJob]:
     """Return the root messages that can be sent now: those to post first, then the oldest edits."""
+    failing = exists().where(
+        outbox.c.thread == threads.c.id, outbox.c.state == "pending", outbox.c.urgent.is_(True)
+    )
     query = (
-        select(threads)
+        select(threads, failing.label("failing"))
         .where(
             threads.c.dag.is_not(None),
             threads.c.wanted_version > threads.c.sent_version,
             threads.c.next_attempt_at <= now,
         )
-        .order_by(threads.c.ts.is_not(None), threads.c.next_attempt_at, threads.c.id)
+        .order_by(threads.c.ts.is_not(None), failing.desc(), threads.c.next_attempt_at, threads.c.id)
         .limit(200)
     )
     return [_job(row) for row in connection.execute(query)]
@@ -189,4 +193,5 @@ def _job(row: Row[*tuple[Any, ...]]) -> RootJob:
         sending_since=m["sending_since"],
         attempts=m["attempts"],
         next_attempt_at=m["next_attempt_at"],
+        urgent_thread=bool(m["failing"]),
     )

@@ -279,6 +279,19 @@ async def test_failure_goes_before_the_routine_of_other_threads(house: House) ->
     assert [text for _, _, text in house.ledger.posts[before:]] == ["stage_advanced stage-1", "failed whole"]
 
 
+async def test_failure_behind_an_unposted_root_goes_first(house: House) -> None:
+    """A DAG whose failure waits gets its root, its stage reply and its failure before new routine roots."""
+    for number in range(20):
+        await house.see(dag(1, id=f"2{number}"))
+    await house.see(failed())
+    await house.deliver(3, step=1)
+    assert [text for _, _, text in house.ledger.posts] == [
+        "root of 11",
+        "stage_advanced stage-1",
+        "failed whole",
+    ]
+
+
 async def test_unknown_event_of_a_newer_release_is_left_alone(house: House) -> None:
     """A notice that this release cannot read stays, unsent, for the one that wrote it."""
     await house.see(dag(1))

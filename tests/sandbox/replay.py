@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from bot.core.dag import Host, Maintenance
+from bot.sandbox.agent import make_agents
 from bot.sandbox.cluster import SimulatedCluster
 from bot.sandbox.dto import dag_dto
 from bot.sandbox.plans import DagPlan, PartPlan, StagePlan, Work
@@ -52,8 +53,18 @@ def exchanges(situation: str) -> list[dict[str, Any]]:
     return [e for e in json.loads(text)["exchanges"] if "status" in e]
 
 
-def play(situation: str, *, flags: dict[str, bool] | None = None, plan: DagPlan | None = None) -> Played:
-    """Play a situation; `flags` are those of all its stages, `plan` replaces what the recording suggests."""
+def play(
+    situation: str,
+    *,
+    flags: dict[str, bool] | None = None,
+    plan: DagPlan | None = None,
+    blind: tuple[float, float] = (0.0, 0.0),
+) -> Played:
+    """Play a situation; `flags` are those of all its stages, `plan` replaces what the recording suggests.
+
+    Nobody watched before the first recorded view, nor in the seconds of `blind`: the engine's views of those
+    times are left out.
+    """
     asked = exchanges(situation)
     recorded = list(_views(asked))
     created = _time(recorded[0].dag["end_time"])
@@ -76,12 +87,20 @@ def play(situation: str, *, flags: dict[str, bool] | None = None, plan: DagPlan 
             answers.append((answer.status, answer.error))
     return Played(
         recorded=recorded,
-        simulated=simulated,
+        simulated=[
+            *[view for view in _from(simulated, recorded[0].at) if view.at < blind[0]],
+            *_from(simulated, max(blind[1], recorded[0].at)),
+        ],
         recorded_listed=list(_listed(asked, dag_id, offset)),
         simulated_listed=simulated_listed,
         recorded_answers=[(e["status"], e["body"].get("error") or {}) for e in posts],
         simulated_answers=answers,
     )
+
+
+def _from(views: list[View], at: float) -> list[View]:
+    """Return the view that stood at that moment and all later ones."""
+    return [view for view in views if view.at <= at][-1:] + [view for view in views if view.at > at]
 
 
 def _views(asked: list[dict[str, Any]]) -> Iterator[View]:
@@ -161,8 +180,6 @@ def _create(plan: DagPlan, *, first_tick: float) -> tuple[SimulatedCluster, DagR
     """Create the DAG at `NOW` in a cluster whose next tick is `first_tick` seconds later."""
     born = NOW + timedelta(seconds=first_tick - 1)
     cluster = SimulatedCluster("lab", born, hosts=HOSTS, root_password=PASSWORD)
-    from bot.sandbox.agent import make_agents  # noqa: PLC0415
-
     make_agents(cluster, born)
     return cluster, cluster.create(plan, NOW)
 

@@ -36,7 +36,7 @@ Pick = Callable[[dict[str, Any]], Any]
 
 
 def _steps(host: Host) -> PartPlan:
-    """Return the long work of `cancelled`, of which the recording shows no end: a line every three seconds."""
+    """Return the long work of `cancelled`, whose end was not recorded: a line every three seconds."""
     return PartPlan(host=host, runs=(Work(lines=tuple(f"step {n}" for n in range(1, 11)), seconds=30.0),))
 
 

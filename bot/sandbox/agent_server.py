@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from ipaddress import ip_address
 from typing import Self
 
 from aiohttp import web
@@ -17,6 +18,9 @@ from bot.sandbox.scenarios import SCENARIOS
 STEP_S = 0.05
 DEMO_PASSWORD = "demo-password"  # noqa: S105 - guards simulated agents only, and is printed
 MOST_BODY = 1024 * 1024
+LOOPBACK = "127.0.0.1"
+AGENT_PORT = 2886
+"""The port of real agents."""
 
 
 class AgentServer:
@@ -120,9 +124,8 @@ async def simulate(
 
     Raises KeyError for an unknown story, and OSError for an address that cannot be bound.
     """
-    scenario = SCENARIOS[dag or "scale-out"].on((Host(address, port),))
-    now = clock()
-    host = Host(address, port)
+    now, host = clock(), _identity(address, port)
+    scenario = SCENARIOS[dag or "scale-out"].on((host,))
     cluster = SimulatedCluster("simulated", now, hosts=[host], root_password=DEMO_PASSWORD)
     (agent,) = make_agents(cluster, now)
     async with AgentServer(agent, host=address, port=port, clock=clock) as server:
@@ -131,3 +134,12 @@ async def simulate(
             say(server.url)
             say(f"password: {DEMO_PASSWORD}")
             await asyncio.Event().wait()
+
+
+def _identity(address: str, port: int) -> Host:
+    """Return the address that an agent behind this one says of itself, which is always one of a machine."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return Host(LOOPBACK, port or AGENT_PORT)
+    return Host(LOOPBACK if ip.is_unspecified else str(ip), port or AGENT_PORT)

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import msgspec
 
-from bot.core.dag import Operator, Outcome, State
+from bot.core.dag import Host, Operator, Outcome, State
 from bot.sandbox.cluster import SimulatedCluster
 from bot.sandbox.history import Change, Moment, Reachability, Subject, Written
 from bot.sandbox.rows import DagRow
@@ -70,7 +70,7 @@ class Lived(msgspec.Struct, frozen=True, kw_only=True):
 
 def lived(cluster: SimulatedCluster, watch: Watch) -> Lived:
     """Return what a cluster lived through until now."""
-    gaps = list(_outages(cluster.history, watch))
+    gaps = list(_outages(cluster, watch))
     return Lived(
         cluster=cluster.name,
         dags=tuple(_dag(cluster, dag, watch, gaps) for dag in cluster.engine.store.dags),
@@ -160,12 +160,12 @@ def _rests(change: Change) -> bool:
     return change.state in {State.FAILED, State.SUCCEED}
 
 
-def _outages(history: Sequence[Moment], watch: Watch) -> Iterator[tuple[datetime, datetime]]:
+def _outages(cluster: SimulatedCluster, watch: Watch) -> Iterator[tuple[datetime, datetime]]:
     """Give the times in which no agent of the cluster answered."""
-    away: set[object] = set()
-    agents = {m.agent for m in history if isinstance(m, Reachability)}
+    away: set[Host] = set()
+    agents = {agent.host for agent in cluster.agents}
     start: datetime | None = None
-    for moment in history:
+    for moment in cluster.history:
         if not isinstance(moment, Reachability):
             continue
         (away.discard if moment.reachable else away.add)(moment.agent)

@@ -20,7 +20,7 @@ with warnings.catch_warnings():
     # The SDK is compiled at its first import, and its source has escape sequences that Python warns of.
     warnings.simplefilter("ignore")
     from obshell import ClientV1
-    from obshell.auth.password import PasswordAuth
+    from obshell.auth.password import PasswordAuth, PasswordAuthMethodV2
     from obshell.service.client_v1 import OBShellHandleError
 
 PASSWORD = "made-up-Pa55word"
@@ -118,6 +118,30 @@ async def test_wrong_key(lab: Lab) -> None:
     with pytest.raises(OBShellHandleError) as refused:
         await asyncio.to_thread(lab.sdk.get_cluster_unfinished_dag)
     assert refused.value.err_code == "Security.Authentication.Header.DecryptFailed"
+
+
+async def test_wrong_uri(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real refusal of a header that was sealed for another target."""
+    seal = PasswordAuthMethodV2.encrypt_header
+
+    def sealed_for_another(method: Any, members: dict[str, str]) -> Any:
+        return seal(method, members | {"uri": "/api/v1/task/dag/ob/unfinish"})
+
+    monkeypatch.setattr(PasswordAuthMethodV2, "encrypt_header", sealed_for_another)
+    with pytest.raises(OBShellHandleError) as refused:
+        await asyncio.to_thread(lab.sdk.get_cluster_unfinished_dag)
+    assert refused.value.err_code == "Security.Authentication.Header.UriMismatch"
+
+
+async def test_reads_logs_and_local_lists(lab: Lab) -> None:
+    """Every kind of list of the SDK, empty ones included."""
+    dag_id = lab.create("scale-out")
+    dag = await lab.until(dag_id, "SUCCEED")
+    assert [len(node.sub_tasks) for node in dag.nodes] == [1, 1, 1, 1, 1, 3, 1, 1, 1]
+    assert "ADD SERVER" in dag.nodes[6].sub_tasks[0].task_logs[0]
+    assert await asyncio.to_thread(lab.sdk.get_agent_unfinished_dag) == []
+    node = await asyncio.to_thread(lab.sdk.get_node, dag.nodes[5].generic_id)
+    assert node.name == "Prev check for scale_out"
 
 
 async def test_refused_operator(lab: Lab) -> None:

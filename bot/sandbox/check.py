@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from bot.core.dag import Outcome
-from bot.sandbox.lived import Lived, LivedDag, LivedStage
+from bot.sandbox.agents.lived import Lived, LivedDag, LivedStage
 from bot.sandbox.messages import Message
 from bot.sandbox.reading import visible_text
 from bot.sandbox.workspace import Workspace

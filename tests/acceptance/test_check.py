@@ -6,10 +6,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bot.sandbox.agents.lived import Lived, Watch, lived
+from bot.sandbox.agents.player import Player
+from bot.sandbox.agents.scenarios import SCENARIOS
 from bot.sandbox.check import Thread, differences, threads
-from bot.sandbox.lived import Lived, Watch, lived
-from bot.sandbox.player import Player
-from bot.sandbox.scenarios import SCENARIOS
 from tests.acceptance.timeline import HOSTS, Timeline, timeline
 from tests.watch.replay import START
 

@@ -13,13 +13,13 @@ import pytest
 
 from bot.clock import system_clock
 from bot.core.dag import Host
-from bot.sandbox.agent import make_agents
-from bot.sandbox.agent_server import AgentServer, living
+from bot.sandbox.agents.agent import make_agents
+from bot.sandbox.agents.cluster import SimulatedCluster
+from bot.sandbox.agents.lived import Watch, lived
+from bot.sandbox.agents.player import Player
+from bot.sandbox.agents.scenarios import SCENARIOS
+from bot.sandbox.agents.server import AgentServer, living
 from bot.sandbox.check import differences, threads
-from bot.sandbox.cluster import SimulatedCluster
-from bot.sandbox.lived import Watch, lived
-from bot.sandbox.player import Player
-from bot.sandbox.scenarios import SCENARIOS
 from bot.sandbox.team import Change, Posted
 from bot.sandbox.workspace import Workspace
 from bot.sandbox.workspace_server import WorkspaceServer

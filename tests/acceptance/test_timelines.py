@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from bot.core.dag import Maintenance
-from bot.sandbox.plans import DagPlan, PartPlan, StagePlan, Work
+from bot.sandbox.agents.plans import DagPlan, PartPlan, StagePlan, Work
+from bot.sandbox.agents.rows import DagRow
 from bot.sandbox.reading import visible_text
-from bot.sandbox.rows import DagRow
 from bot.sandbox.webapi.trouble import (
     BrokenJson,
     DropAfter,

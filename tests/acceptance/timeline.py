@@ -16,8 +16,8 @@ from bot.core.dag import Host
 from bot.delivery.worker import Worker
 from bot.metrics import Metrics
 from bot.obshell.connect import connect
-from bot.sandbox.agent import SimulatedAgent, make_agents
-from bot.sandbox.cluster import SimulatedCluster
+from bot.sandbox.agents.agent import SimulatedAgent, make_agents
+from bot.sandbox.agents.cluster import SimulatedCluster
 from bot.sandbox.messages import Message
 from bot.sandbox.reading import visible_text
 from bot.sandbox.workspace import Workspace

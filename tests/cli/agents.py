@@ -9,8 +9,8 @@ from typing import Any
 
 from bot.clock import system_clock
 from bot.core.dag import Host
-from bot.sandbox.agent import SimulatedAgent
-from bot.sandbox.cluster import SimulatedCluster
+from bot.sandbox.agents.agent import SimulatedAgent
+from bot.sandbox.agents.cluster import SimulatedCluster
 
 PASSWORD = "made-up-Pa55word"
 HOST = Host("10.0.0.1", 2886)

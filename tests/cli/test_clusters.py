@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from bot.core.dag import Host
-from bot.sandbox.agent import SimulatedAgent
-from bot.sandbox.cluster import Database
+from bot.sandbox.agents.agent import SimulatedAgent
+from bot.sandbox.agents.cluster import Database
 from tests.cli.agents import PASSWORD, Served, cluster_agent, served
 from tests.cli.conftest import Program
 

@@ -8,7 +8,7 @@ from bot.cli import freshness
 from bot.clock import system_clock
 from bot.core.dag import Maintenance
 from bot.core.views import ClusterState
-from bot.sandbox.plans import DagPlan, PartPlan, StagePlan, Work
+from bot.sandbox.agents.plans import DagPlan, PartPlan, StagePlan, Work
 from bot.store import clusters as cluster_rows
 from bot.store.clusters import HealthRow
 from bot.store.engine import database_url, make_engine

@@ -9,8 +9,8 @@ from bot.core.dag import Host
 from bot.obshell.auth import User
 from bot.obshell.client import AgentClient
 from bot.obshell.errors import DatabaseDown, Gone, NotCluster, Reason, Rejected, Unreachable
-from bot.sandbox.agent import SimulatedAgent, make_agents
-from bot.sandbox.cluster import SimulatedCluster
+from bot.sandbox.agents.agent import SimulatedAgent, make_agents
+from bot.sandbox.agents.cluster import SimulatedCluster
 from tests.obshell.helpers import NOW, PASSWORD, URL, Clock
 
 HOST = Host("10.0.0.1", 2886)

@@ -9,9 +9,9 @@ import msgspec
 
 from bot.core.dag import Host
 from bot.obshell.envelope import PublicKey, encrypt_body, seal
-from bot.sandbox.agent import SimulatedAgent, make_agents
-from bot.sandbox.cluster import SimulatedCluster
-from bot.sandbox.plans import DagPlan, PartPlan, StagePlan, Work
+from bot.sandbox.agents.agent import SimulatedAgent, make_agents
+from bot.sandbox.agents.cluster import SimulatedCluster
+from bot.sandbox.agents.plans import DagPlan, PartPlan, StagePlan, Work
 
 NOW = datetime(2026, 11, 25, 2, 48, 56, tzinfo=UTC)
 HOSTS = (Host("127.0.0.1", 2886), Host("127.0.0.1", 2986), Host("127.0.0.1", 3086))

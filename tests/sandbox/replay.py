@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 
 from bot.core.dag import Host, Maintenance
-from bot.sandbox.agent import make_agents
-from bot.sandbox.cluster import SimulatedCluster
-from bot.sandbox.dto import dag_dto
-from bot.sandbox.plans import DagPlan, PartPlan, StagePlan, Work
-from bot.sandbox.rows import DagRow
+from bot.sandbox.agents.agent import make_agents
+from bot.sandbox.agents.cluster import SimulatedCluster
+from bot.sandbox.agents.dto import dag_dto
+from bot.sandbox.agents.plans import DagPlan, PartPlan, StagePlan, Work
+from bot.sandbox.agents.rows import DagRow
 from tests.sandbox.asking import HOSTS, NOW, PASSWORD, post
 
 FOLDER = Path(__file__).parent.parent / "recordings"

@@ -10,7 +10,7 @@ import pytest
 
 from bot.core.dag import Host
 from bot.obshell.envelope import PublicKey, encrypt_body, seal
-from bot.sandbox.agent import SimulatedAgent
+from bot.sandbox.agents.agent import SimulatedAgent
 from tests.sandbox.asking import (
     AGENT,
     HOSTS,

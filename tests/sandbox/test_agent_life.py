@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.core.dag import Host, Maintenance
-from bot.sandbox.plans import DagPlan, PartPlan, StagePlan, Work
+from bot.sandbox.agents.plans import DagPlan, PartPlan, StagePlan, Work
 from tests.sandbox.asking import HOSTS
 from tests.sandbox.replay import Played, View, play
 

@@ -10,11 +10,11 @@ import pytest
 
 from bot.clock import system_clock
 from bot.core.dag import Host
-from bot.sandbox.agent import SimulatedAgent, make_agents
-from bot.sandbox.agent_server import AgentServer
-from bot.sandbox.cluster import SimulatedCluster
-from bot.sandbox.keyring import demo_keys
-from bot.sandbox.scenarios import SCENARIOS
+from bot.sandbox.agents.agent import SimulatedAgent, make_agents
+from bot.sandbox.agents.cluster import SimulatedCluster
+from bot.sandbox.agents.keyring import demo_keys
+from bot.sandbox.agents.scenarios import SCENARIOS
+from bot.sandbox.agents.server import AgentServer
 
 with warnings.catch_warnings():
     # The SDK is compiled at its first import, and its source has escape sequences that Python warns of.

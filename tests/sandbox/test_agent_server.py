@@ -8,10 +8,10 @@ import pytest
 
 from bot.clock import system_clock
 from bot.core.dag import Host
-from bot.sandbox.agent import SimulatedAgent, make_agents
-from bot.sandbox.agent_server import DEMO_PASSWORD, AgentServer, living, simulate
-from bot.sandbox.cluster import SimulatedCluster
-from bot.sandbox.plans import DagPlan, StagePlan
+from bot.sandbox.agents.agent import SimulatedAgent, make_agents
+from bot.sandbox.agents.cluster import SimulatedCluster
+from bot.sandbox.agents.plans import DagPlan, StagePlan
+from bot.sandbox.agents.server import DEMO_PASSWORD, AgentServer, living, simulate
 from tests.sandbox.asking import ROOT, header_members, sealed
 
 PASSWORD = "lab-pass"

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from bot.core.dag import Outcome, State
-from bot.sandbox.cluster import SimulatedCluster
-from bot.sandbox.lived import Between, Lived, LivedDag, Watch, lived
-from bot.sandbox.player import Player
-from bot.sandbox.scenarios import SCENARIOS
+from bot.sandbox.agents.cluster import SimulatedCluster
+from bot.sandbox.agents.lived import Between, Lived, LivedDag, Watch, lived
+from bot.sandbox.agents.player import Player
+from bot.sandbox.agents.scenarios import SCENARIOS
 from tests.sandbox.asking import HOSTS, NOW, cluster_of_three
 
 STEP = timedelta(seconds=0.25)

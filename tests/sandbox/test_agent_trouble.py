@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from bot.core.dag import Host, Maintenance, Operator, State
-from bot.sandbox.cluster import SimulatedCluster
-from bot.sandbox.faults import Fault
-from bot.sandbox.keyring import demo_keys
-from bot.sandbox.plans import DagPlan, PartPlan, StagePlan, Work
-from bot.sandbox.rows import DagRow
+from bot.sandbox.agents.cluster import SimulatedCluster
+from bot.sandbox.agents.faults import Fault
+from bot.sandbox.agents.keyring import demo_keys
+from bot.sandbox.agents.plans import DagPlan, PartPlan, StagePlan, Work
+from bot.sandbox.agents.rows import DagRow
 from tests.sandbox.asking import AGENT, HOSTS, NOW, cluster_of_three, get, post, two_steps
 from tests.sandbox.replay import exchanges
 

@@ -10,8 +10,8 @@ from bot.core.health import Health
 from bot.core.views import ClusterState
 from bot.keys import Vault, new_key
 from bot.obshell.connect import connect
-from bot.sandbox.agent import SimulatedAgent
-from bot.sandbox.cluster import SimulatedCluster
+from bot.sandbox.agents.agent import SimulatedAgent
+from bot.sandbox.agents.cluster import SimulatedCluster
 from bot.store import clusters as rows
 from bot.store.clusters import Registration
 from bot.store.engine import Store

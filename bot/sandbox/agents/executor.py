@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from bot.core.dag import Host, State
-from bot.sandbox.plans import Work, error_line
-from bot.sandbox.rows import DagRow, NodeRow, SubTaskRow
-from bot.sandbox.store import TaskStore
+from bot.sandbox.agents.plans import Work, error_line
+from bot.sandbox.agents.rows import DagRow, NodeRow, SubTaskRow
+from bot.sandbox.agents.store import TaskStore
 
 PICKUP_TICKS = 0.005
 """Between dispatch and start: some milliseconds, in which a sub-task shows READY."""

@@ -3,16 +3,16 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from bot.sandbox import gate, routes
-from bot.sandbox.call import Call
-from bot.sandbox.dto import Json, encode, go_time
-from bot.sandbox.faults import OMITTED, Fault, Moved, Panic, UndecipheredFault
-from bot.sandbox.request import Request, Response
-from bot.sandbox.routes import PREFIX, Route
-from bot.sandbox.seals import OpenedHeader, open_body, open_header
+from bot.sandbox.agents import gate, routes
+from bot.sandbox.agents.call import Call
+from bot.sandbox.agents.dto import Json, encode, go_time
+from bot.sandbox.agents.faults import OMITTED, Fault, Moved, Panic, UndecipheredFault
+from bot.sandbox.agents.request import Request, Response
+from bot.sandbox.agents.routes import PREFIX, Route
+from bot.sandbox.agents.seals import OpenedHeader, open_body, open_header
 
 if TYPE_CHECKING:
-    from bot.sandbox.agent import SimulatedAgent
+    from bot.sandbox.agents.agent import SimulatedAgent
 
 JSON = "application/json"
 JSON_WITH_CHARSET = "application/json; charset=utf-8"

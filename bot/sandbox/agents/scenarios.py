@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from bot.core.dag import Host, Maintenance, State
-from bot.sandbox.plans import DagPlan, PartPlan, StagePlan, Work
+from bot.sandbox.agents.plans import DagPlan, PartPlan, StagePlan, Work
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):

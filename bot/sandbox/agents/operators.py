@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from bot.core.dag import Operator, State
-from bot.sandbox.engine import Engine
-from bot.sandbox.faults import Fault, operator_refused
-from bot.sandbox.rows import DONE, DagRow, NodeRow
+from bot.sandbox.agents.engine import Engine
+from bot.sandbox.agents.faults import Fault, operator_refused
+from bot.sandbox.agents.rows import DONE, DagRow, NodeRow
 
 
 def operate_dag(engine: Engine, dag: DagRow, word: str, now: datetime) -> None:

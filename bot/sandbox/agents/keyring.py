@@ -13,6 +13,6 @@ from bot.obshell.envelope import PrivateKey
 @cache
 def demo_keys(bits: int) -> tuple[PrivateKey, ...]:
     """Return all keys of that size, 512 or 1024 bits; empty for any other."""
-    folder = files("bot.sandbox").joinpath("keys")
+    folder = files("bot.sandbox.agents").joinpath("keys")
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.startswith(f"rsa-{bits}-"))
     return tuple(PrivateKey.from_pem(folder.joinpath(name).read_bytes()) for name in names)

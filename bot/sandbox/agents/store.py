@@ -7,9 +7,9 @@ from datetime import datetime
 from itertools import count
 
 from bot.core.dag import Host, Maintenance, Operator, State
-from bot.sandbox.history import Change, Moment, Subject, Written
-from bot.sandbox.plans import DagPlan, StagePlan
-from bot.sandbox.rows import DagRow, LogRow, NodeRow, SubTaskRow
+from bot.sandbox.agents.history import Change, Moment, Subject, Written
+from bot.sandbox.agents.plans import DagPlan, StagePlan
+from bot.sandbox.agents.rows import DagRow, LogRow, NodeRow, SubTaskRow
 
 
 class TaskStore:

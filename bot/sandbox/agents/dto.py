@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from bot.core.dag import State
-from bot.sandbox.rows import DagRow, LogRow, NodeRow, SubTaskRow
+from bot.sandbox.agents.rows import DagRow, LogRow, NodeRow, SubTaskRow
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NEVER_STARTED = (State.PENDING, State.READY)

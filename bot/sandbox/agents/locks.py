@@ -9,8 +9,8 @@ lock (recording `lock-given-back`). PASS releases the lock by its name, whoever 
 from collections.abc import Callable
 
 from bot.core.dag import Maintenance
-from bot.sandbox.faults import Fault
-from bot.sandbox.rows import DagRow
+from bot.sandbox.agents.faults import Fault
+from bot.sandbox.agents.rows import DagRow
 
 
 class Locks:

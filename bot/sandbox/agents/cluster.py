@@ -6,18 +6,18 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from bot.core.dag import Host
-from bot.sandbox import operators
-from bot.sandbox.dto import Speller
-from bot.sandbox.engine import Engine
-from bot.sandbox.faults import Fault
-from bot.sandbox.history import DatabaseUp, Moment
-from bot.sandbox.ids import cluster_id
-from bot.sandbox.plans import DagPlan
-from bot.sandbox.rows import DagRow, SubTaskRow
-from bot.sandbox.store import TaskStore
+from bot.sandbox.agents import operators
+from bot.sandbox.agents.dto import Speller
+from bot.sandbox.agents.engine import Engine
+from bot.sandbox.agents.faults import Fault
+from bot.sandbox.agents.history import DatabaseUp, Moment
+from bot.sandbox.agents.ids import cluster_id
+from bot.sandbox.agents.plans import DagPlan
+from bot.sandbox.agents.rows import DagRow, SubTaskRow
+from bot.sandbox.agents.store import TaskStore
 
 if TYPE_CHECKING:
-    from bot.sandbox.agent import SimulatedAgent
+    from bot.sandbox.agents.agent import SimulatedAgent
 
 CHINA = timezone(timedelta(hours=8))
 """The zone of the recorded agents."""

@@ -11,9 +11,9 @@ from itertools import pairwise
 import msgspec
 
 from bot.core.dag import Host, Operator, Outcome, State
-from bot.sandbox.cluster import SimulatedCluster
-from bot.sandbox.history import Change, Moment, Reachability, Subject, Written
-from bot.sandbox.rows import DagRow
+from bot.sandbox.agents.cluster import SimulatedCluster
+from bot.sandbox.agents.history import Change, Moment, Reachability, Subject, Written
+from bot.sandbox.agents.rows import DagRow
 
 
 class Watch(msgspec.Struct, frozen=True, kw_only=True):

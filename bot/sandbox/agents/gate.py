@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable
 from typing import Protocol
 
-from bot.sandbox.faults import Fault, denied
-from bot.sandbox.request import Request
-from bot.sandbox.seals import OpenedHeader
+from bot.sandbox.agents.faults import Fault, denied
+from bot.sandbox.agents.request import Request
+from bot.sandbox.agents.seals import OpenedHeader
 
 ROOT_HEADER = "x-ocs-header"
 AGENT_HEADER = "x-ocs-agent-header"

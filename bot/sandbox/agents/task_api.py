@@ -10,18 +10,18 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from bot.core.dag import Host
-from bot.sandbox import operators
-from bot.sandbox.call import Call
-from bot.sandbox.cluster import Database
-from bot.sandbox.dto import Json, Speller, dag_dto, log_dto, node_dto, sub_task_dto
-from bot.sandbox.engine import Engine
-from bot.sandbox.faults import OMITTED, Fault, Panic, no_answer, not_found
-from bot.sandbox.gate import CLUSTER_AGENT
-from bot.sandbox.ids import GenericId, decode
-from bot.sandbox.rows import DagRow, NodeRow, SubTaskRow
+from bot.sandbox.agents import operators
+from bot.sandbox.agents.call import Call
+from bot.sandbox.agents.cluster import Database
+from bot.sandbox.agents.dto import Json, Speller, dag_dto, log_dto, node_dto, sub_task_dto
+from bot.sandbox.agents.engine import Engine
+from bot.sandbox.agents.faults import OMITTED, Fault, Panic, no_answer, not_found
+from bot.sandbox.agents.gate import CLUSTER_AGENT
+from bot.sandbox.agents.ids import GenericId, decode
+from bot.sandbox.agents.rows import DagRow, NodeRow, SubTaskRow
 
 if TYPE_CHECKING:
-    from bot.sandbox.agent import SimulatedAgent
+    from bot.sandbox.agents.agent import SimulatedAgent
 
 SCALING_OUT = "SCALING OUT"
 SCALING = (SCALING_OUT, "SCALING IN")

@@ -9,7 +9,7 @@ import ipaddress
 import msgspec
 
 from bot.core.dag import Host
-from bot.sandbox.faults import Fault
+from bot.sandbox.agents.faults import Fault
 
 PORT_DIGITS = 5
 ADDRESS_DIGITS = {"2": 10, "4": 10, "3": 39, "5": 39}

@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 
 from bot.core.dag import State
-from bot.sandbox.cluster import SimulatedCluster
-from bot.sandbox.rows import DagRow
-from bot.sandbox.scenarios import Act, Scenario
+from bot.sandbox.agents.cluster import SimulatedCluster
+from bot.sandbox.agents.rows import DagRow
+from bot.sandbox.agents.scenarios import Act, Scenario
 
 
 class Player:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from bot.core.dag import Host, Maintenance, Operator, State
-from bot.sandbox.executor import Executor
-from bot.sandbox.faults import Fault
-from bot.sandbox.locks import Locks
-from bot.sandbox.plans import DagPlan, Work
-from bot.sandbox.rows import DONE, OPEN, DagRow, NodeRow, SubTaskRow
-from bot.sandbox.store import TaskStore
+from bot.sandbox.agents.executor import Executor
+from bot.sandbox.agents.faults import Fault
+from bot.sandbox.agents.locks import Locks
+from bot.sandbox.agents.plans import DagPlan, Work
+from bot.sandbox.agents.rows import DONE, OPEN, DagRow, NodeRow, SubTaskRow
+from bot.sandbox.agents.store import TaskStore
 
 TAKEOVER_TICKS = 5
 """How long a cluster stands still when its coordinating agent dies and another takes over."""

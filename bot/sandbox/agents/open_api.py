@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from bot.sandbox.call import Call
-from bot.sandbox.cluster import Database
-from bot.sandbox.dto import Json, go_time
+from bot.sandbox.agents.call import Call
+from bot.sandbox.agents.cluster import Database
+from bot.sandbox.agents.dto import Json, go_time
 
 if TYPE_CHECKING:
-    from bot.sandbox.agent import SimulatedAgent
+    from bot.sandbox.agents.agent import SimulatedAgent
 
 RUNNING = 2
 SQL_PORT_STEP = -5

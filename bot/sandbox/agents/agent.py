@@ -14,17 +14,17 @@ import msgspec
 
 from bot.core.dag import Host
 from bot.obshell.envelope import PrivateKey
-from bot.sandbox import answers
-from bot.sandbox.cluster import CHINA, Database, SimulatedCluster
-from bot.sandbox.dto import Speller
-from bot.sandbox.engine import Engine
-from bot.sandbox.faults import Fault
-from bot.sandbox.gate import CLUSTER_AGENT, SINGLE
-from bot.sandbox.history import Reachability
-from bot.sandbox.ids import local_id
-from bot.sandbox.keyring import demo_keys
-from bot.sandbox.request import Request, Response
-from bot.sandbox.store import TaskStore
+from bot.sandbox.agents import answers
+from bot.sandbox.agents.cluster import CHINA, Database, SimulatedCluster
+from bot.sandbox.agents.dto import Speller
+from bot.sandbox.agents.engine import Engine
+from bot.sandbox.agents.faults import Fault
+from bot.sandbox.agents.gate import CLUSTER_AGENT, SINGLE
+from bot.sandbox.agents.history import Reachability
+from bot.sandbox.agents.ids import local_id
+from bot.sandbox.agents.keyring import demo_keys
+from bot.sandbox.agents.request import Request, Response
+from bot.sandbox.agents.store import TaskStore
 
 FIRST_PID = 4120
 START_NANOSECONDS = 123

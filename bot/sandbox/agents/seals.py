@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from bot.obshell.envelope import DecryptionError, PrivateKey, decrypt_body
-from bot.sandbox.faults import Fault, Panic, UndecipheredFault, undecipherable
+from bot.sandbox.agents.faults import Fault, Panic, UndecipheredFault, undecipherable
 
 ALPHABET = frozenset(string.ascii_letters + string.digits + "+/=")
 MEMBERS = {"auth": "Auth", "ts": "Ts", "uri": "Uri", "session_id": "SessionId"}

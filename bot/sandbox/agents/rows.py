@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.core.dag import Host, Operator, State
-from bot.sandbox.plans import DagPlan, PartPlan, StagePlan, Work
+from bot.sandbox.agents.plans import DagPlan, PartPlan, StagePlan, Work
 
 OPEN = (State.READY, State.RUNNING)
 DONE = (State.FAILED, State.SUCCEED)

@@ -10,10 +10,10 @@ from aiohttp import web
 
 from bot.clock import Clock, system_clock
 from bot.core.dag import Host
-from bot.sandbox.agent import SimulatedAgent, make_agents
-from bot.sandbox.cluster import SimulatedCluster
-from bot.sandbox.player import Player
-from bot.sandbox.scenarios import SCENARIOS
+from bot.sandbox.agents.agent import SimulatedAgent, make_agents
+from bot.sandbox.agents.cluster import SimulatedCluster
+from bot.sandbox.agents.player import Player
+from bot.sandbox.agents.scenarios import SCENARIOS
 
 STEP_S = 0.05
 DEMO_PASSWORD = "demo-password"  # noqa: S105 - guards simulated agents only, and is printed

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bot.sandbox import agent_api, task_api
-from bot.sandbox.call import Call
-from bot.sandbox.faults import Fault, Moved
+from bot.sandbox.agents import open_api, task_api
+from bot.sandbox.agents.call import Call
+from bot.sandbox.agents.faults import Fault, Moved
 
 if TYPE_CHECKING:
-    from bot.sandbox.agent import SimulatedAgent
+    from bot.sandbox.agents.agent import SimulatedAgent
 
 PREFIX = "/api/v1"
 
@@ -33,11 +33,11 @@ def _route(methods: str, path: str, handler: Handler, *, is_open: bool = False) 
 
 
 ROUTES = (
-    _route("GET", "/info", agent_api.info, is_open=True),
-    _route("GET POST", "/status", agent_api.status, is_open=True),
-    _route("GET", "/secret", agent_api.secret, is_open=True),
-    _route("GET", "/time", agent_api.time, is_open=True),
-    _route("GET", "/git-info", agent_api.git_info, is_open=True),
+    _route("GET", "/info", open_api.info, is_open=True),
+    _route("GET POST", "/status", open_api.status, is_open=True),
+    _route("GET", "/secret", open_api.secret, is_open=True),
+    _route("GET", "/time", open_api.time, is_open=True),
+    _route("GET", "/git-info", open_api.git_info, is_open=True),
     _route("GET", "/task/dag/ob/unfinish", task_api.cluster_unfinished),
     _route("GET", "/task/dag/agent/unfinish", task_api.agent_unfinished),
     _route("GET", "/task/dag/unfinish", task_api.all_unfinished),

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from bot.sandbox.faults import Fault, not_found
-from bot.sandbox.request import Request
-from bot.sandbox.seals import go_kind
+from bot.sandbox.agents.faults import Fault, not_found
+from bot.sandbox.agents.request import Request
+from bot.sandbox.agents.seals import go_kind
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

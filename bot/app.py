@@ -278,21 +278,18 @@ def _connector(vault: Vault, clock: Clock) -> Callable[[Cluster], Routes]:
 
     def routes(cluster: Cluster) -> Routes:
         registration = cluster.registration
-        return Routes(registration.urls, lambda: _clients(registration, vault, clock))
+        return Routes(registration.urls, lambda url: _client(url, registration, vault, clock))
 
     return routes
 
 
-def _clients(registration: Registration, vault: Vault, clock: Clock) -> list[AgentClient]:
+def _client(url: str, registration: Registration, vault: Vault, clock: Clock) -> AgentClient:
     tls = TlsFiles(
         registration.ca_file, registration.client_cert, registration.client_key, registration.insecure
     )
     try:
         secret = vault.decrypt(registration.secret) if registration.secret else ""
-        return [
-            connect(url, user=registration.user, password=lambda: secret, clock=clock, tls=tls)
-            for url in registration.urls
-        ]
+        return connect(url, user=registration.user, password=lambda: secret, clock=clock, tls=tls)
     except (KeyProblem, BadTlsFiles) as error:
         raise CannotConnect(str(error)) from error
 

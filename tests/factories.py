@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.core.dag import DagSnapshot, Host, Maintenance, Operator, Stage, State, SubTask
-from bot.core.tracker import Sight
+from bot.core.tracked import Sight
 
 NOW = datetime(2026, 5, 9, 2, 0, tzinfo=UTC)
 

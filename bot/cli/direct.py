@@ -10,7 +10,8 @@ from bot.cli.session import Office
 from bot.core.dag import DagSnapshot
 from bot.core.health import STATE_OF, Trouble
 from bot.core.stall import Policy
-from bot.core.tracker import Sight, TrackedDag, observe
+from bot.core.tracked import Sight, TrackedDag
+from bot.core.tracker import observe
 from bot.core.views import ClusterState, ClusterView, DagView
 from bot.obshell.client import AgentClient
 from bot.obshell.errors import Gone
@@ -20,6 +21,7 @@ from bot.store import views
 from bot.store.clusters import Cluster, Registration
 from bot.usecases.clusters import open_client, remember_refusal
 from bot.usecases.errors import Invalid, UnknownDag
+from bot.watch.reading import Reader
 from bot.watch.routes import AllRoutesFailed, CannotConnect, Routes
 
 AT_ONCE = 16
@@ -83,17 +85,18 @@ def _may_ask(view: ClusterView) -> bool:
 
 async def _ask(office: Office, cluster: Cluster, view: ClusterView) -> ClusterView:
     registration = cluster.registration
-    routes = Routes(registration.urls, lambda: _clients(office, registration))
+    reader = Reader(Routes(registration.urls, lambda url: _client(office, registration, url)))
     try:
-        client, snapshots = await routes.unfinished()
+        reading = await reader.read()
     except AllRoutesFailed as failed:
         failure = failed.failure
         if failure.trouble is Trouble.AUTH:
             await remember_refusal(office.registry, cluster, failure.agent, failure.error)
         return _troubled(view, STATE_OF[failure.trouble], failure.error)
     finally:
-        await routes.close()
+        await reader.routes.close()
     now = office.registry.clock()
+    client, snapshots = reading.route.client, reading.snapshots
     tracked = await _tracked(office, cluster, tuple(s.id for s in snapshots))
     dags = tuple(_view(cluster, client, s, tracked.get(s.id), now, listed=True) for s in snapshots)
     return ClusterView(
@@ -106,9 +109,9 @@ async def _ask(office: Office, cluster: Cluster, view: ClusterView) -> ClusterVi
     )
 
 
-def _clients(office: Office, registration: Registration) -> list[AgentClient]:
+def _client(office: Office, registration: Registration, url: str) -> AgentClient:
     try:
-        return [open_client(office.registry, registration, url) for url in registration.urls]
+        return open_client(office.registry, registration, url)
     except Invalid as error:
         raise CannotConnect(str(error)) from error
 

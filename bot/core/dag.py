@@ -68,7 +68,9 @@ class SubTask(msgspec.Struct, frozen=True, kw_only=True):
     """One piece of a stage, run by one host.
 
     `lines` mixes all runs since creation and is `None` while the sub-task waits, even if it logged before.
-    `attempts` is the agent's `execute_times`: +1 per dispatch, so a retry adds two (undo, then run).
+    `line_attempts` says beside each line which attempt wrote it, where the agent told its log as rows; None
+    where the lines came with the DAG, without a number. `attempts` is the agent's `execute_times`: +1 per
+    dispatch, so a retry adds two (undo, then run).
     """
 
     id: str
@@ -80,6 +82,7 @@ class SubTask(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 0
     host: Host | None = None
     lines: tuple[str, ...] | None = None
+    line_attempts: tuple[int, ...] | None = None
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):

@@ -90,10 +90,23 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
         return "0"
 
 
+class Missed(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened while nobody looked: the kind of an event, and the stages that it is about."""
+
+    kind: str
+    stages: tuple[int, ...] = ()
+
+
 class DagEvent(Event, frozen=True, kw_only=True):
-    """An event of one DAG."""
+    """An event of one DAG.
+
+    `away_s` is set on the first event of a look that came after nobody had looked for so many seconds; that
+    event then names everything that was missed.
+    """
 
     dag: DagRef
+    away_s: float | None = None
+    missed: tuple[Missed, ...] = ()
 
 
 class Started(DagEvent, frozen=True, kw_only=True, tag="started"):
@@ -116,6 +129,23 @@ class StageAdvanced(DagEvent, frozen=True, kw_only=True, tag="stage_advanced"):
     def ordinal(self) -> str:
         """Position of the last stage that finished."""
         return str(self.finished[-1].position)
+
+
+class LateLines(DagEvent, frozen=True, kw_only=True, tag="late_lines"):
+    """Log lines of a stage that arrived after its end was told, as after an outage of the database.
+
+    `known` counts the lines of the stage that were told before.
+    """
+
+    position: int
+    stage_name: str
+    known: int
+    logs: tuple[HostLines, ...]
+
+    @property
+    def ordinal(self) -> str:
+        """Position of the stage, and how many of its lines were told before."""
+        return f"{self.position}.{self.known}"
 
 
 class Retried(DagEvent, frozen=True, kw_only=True, tag="retried"):
@@ -163,7 +193,8 @@ class Failed(DagEvent, frozen=True, kw_only=True, tag="failed"):
     """A DAG is FAILED: in the list, or found so after it vanished.
 
     `operators` are those that make sense now (`RETRY`, `ROLLBACK`, `PASS`); the agent alone knows which it
-    allows. `listed` is false when the DAG left the unfinished list by failing.
+    allows. `listed` is false when the DAG left the unfinished list by failing. `holding` are agents on which
+    sub-DAGs of it stay behind, FAILED too, with the lock of their agent.
     """
 
     operator: Operator = Operator.RUN
@@ -172,6 +203,7 @@ class Failed(DagEvent, frozen=True, kw_only=True, tag="failed"):
     operators: tuple[str, ...] = ()
     holds_lock: bool | None = None
     listed: bool = True
+    holding: tuple[str, ...] = ()
     agent_url: str | None = None
     runbook: str | None = None
 
@@ -182,6 +214,24 @@ class Failed(DagEvent, frozen=True, kw_only=True, tag="failed"):
     def ordinal(self) -> str:
         """The instant at which the agent says it failed: a second failure of one run has another."""
         return self.ended_at.isoformat() if self.ended_at else "0"
+
+
+class Reminder(DagEvent, frozen=True, kw_only=True, tag="reminder"):
+    """A failed DAG still waits for an operator; `number` counts from 1, the gaps between them grow.
+
+    `failed_at` is when obdag saw it FAILED.
+    """
+
+    number: int
+    failed_at: datetime
+    holds_lock: bool | None = None
+
+    broadcast: ClassVar[bool] = True
+
+    @property
+    def ordinal(self) -> str:
+        """Number of the reminder since this failure."""
+        return f"{self.failed_at.isoformat()}.{self.number}"
 
 
 class Finished(DagEvent, frozen=True, kw_only=True):
@@ -248,12 +298,16 @@ class ClusterUnreachable(ClusterEvent, frozen=True, kw_only=True, tag="cluster_u
 
 
 class ClusterDegraded(ClusterEvent, frozen=True, kw_only=True, tag="cluster_degraded"):
-    """Agents answer, but cannot read the cluster's DAGs (its database is down)."""
+    """Agents answer, but cannot read the cluster's DAGs (its database is down).
+
+    `local` tells that the agents' own DAGs are read on.
+    """
 
     since: datetime
     error: str
     agents: tuple[str, ...] = ()
     open_dags: tuple[str, ...] = ()
+    local: bool = False
 
 
 class AuthFailed(ClusterEvent, frozen=True, kw_only=True, tag="auth_failed"):
@@ -300,16 +354,16 @@ class Digest(ClusterEvent, frozen=True, kw_only=True, tag="digest"):
 
 
 DAG_EVENTS: tuple[type[DagEvent], ...] = (
-    Started, Discovered, StageAdvanced, Retried, RollbackStarted, Cancelling, Stalled, Resumed, Failed,
-    Succeeded, RolledBack, Passed, Cancelled, Forgotten,
+    Started, Discovered, StageAdvanced, LateLines, Retried, RollbackStarted, Cancelling, Stalled, Resumed,
+    Failed, Reminder, Succeeded, RolledBack, Passed, Cancelled, Forgotten,
 )  # fmt: skip
 CLUSTER_EVENTS: tuple[type[ClusterEvent], ...] = (
     ClusterUnreachable, ClusterDegraded, AuthFailed, NotClusterAgent, ClusterRecovered, ClockSkewed, Digest,
 )  # fmt: skip
 
 AnyEvent = (
-    Started | Discovered | StageAdvanced | Retried | RollbackStarted | Cancelling | Stalled | Resumed | Failed
-    | Succeeded | RolledBack | Passed | Cancelled | Forgotten
+    Started | Discovered | StageAdvanced | LateLines | Retried | RollbackStarted | Cancelling | Stalled
+    | Resumed | Failed | Reminder | Succeeded | RolledBack | Passed | Cancelled | Forgotten
     | ClusterUnreachable | ClusterDegraded | AuthFailed | NotClusterAgent | ClusterRecovered | ClockSkewed
     | Digest
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from bot.core.dag import DagSnapshot, Operator, Stage, State, SubTask
+from bot.core.dag import DagSnapshot, Operator, Outcome, Stage, State, SubTask, reading
 from bot.core.events import StageReport, SubTaskEvidence
 from bot.core.logs import Known, attempt_lines, error_code, stage_lines
 
@@ -39,6 +39,14 @@ def finished_stages(snapshot: DagSnapshot, told: tuple[int, ...]) -> tuple[Stage
     if snapshot.operator is Operator.ROLLBACK:
         return ()
     return tuple(s for s in snapshot.stages or () if s.position not in told and _is_done(s, snapshot))
+
+
+def unread(snapshot: DagSnapshot, told: tuple[int, ...], *, failure_told: bool) -> tuple[SubTask, ...]:
+    """Return the sub-tasks whose log is about to be told, where its order or its attempts matter."""
+    ended = [task for stage in finished_stages(snapshot, told) for task in stage.sub_tasks]
+    if not failure_told and reading(snapshot) is Outcome.FAILED and snapshot.current:
+        ended += [task for task in snapshot.current.sub_tasks if task.state is State.FAILED]
+    return tuple(task for task in ended if task.attempts > 1 or len(task.lines or ()) > 1)
 
 
 def failures(snapshot: DagSnapshot, before: Known) -> tuple[SubTaskEvidence, ...]:

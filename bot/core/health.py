@@ -9,13 +9,16 @@
 A trouble is one episode from its first failure to the next good answer, whatever forms it takes meanwhile;
 only a refused password is told inside an episode too: it is the operator's turn, and polling has stopped.
 When another password was set, the count of failures begins anew (`another_password`).
+
+After an outage lines and states of that time still come in for some seconds (`settling`).
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import msgspec
 
+from bot.core.clocks import ClockWatch
 from bot.core.events import (
     AuthFailed,
     ClusterDegraded,
@@ -24,9 +27,12 @@ from bot.core.events import (
     ClusterUnreachable,
     NotClusterAgent,
 )
+from bot.core.rebuild import BUILDING
 from bot.core.views import ClusterState
 
 FAILURES_BEFORE_ALARM = 3
+SETTLING = timedelta(seconds=2.5)
+"""Lines and states of an outage appear within about 2 s after it (recording `database-down`)."""
 
 
 class Trouble(StrEnum):
@@ -39,22 +45,37 @@ class Trouble(StrEnum):
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """What has been seen and told so far. `told` is the kind of the event that told the present trouble."""
+    """What has been seen and told so far.
+
+    `told` is the kind of the event that told the present trouble; `left` the identity without a cluster that
+    an agent had during it; `answers_since` the end of the last trouble, until all of it has settled; `newest`
+    the highest row number of a DAG that was ever seen in the cluster's store.
+    """
 
     failures: int = 0
     since: datetime | None = None
     episode: int = 0
     told: str | None = None
+    left: str | None = None
+    answers_since: datetime | None = None
+    clock: ClockWatch = ClockWatch()
+    newest: int | None = None
 
 
 class PollFailure(msgspec.Struct, frozen=True, kw_only=True):
-    """A poll that failed on every route; `error` is one line for people."""
+    """A poll that failed on every route; `error` is one line for people.
+
+    `identity` is what an agent said to be that is no cluster agent; `local` tells that the agents' own DAGs
+    could be read all the same.
+    """
 
     trouble: Trouble
     error: str
     agent: str
     agents: tuple[str, ...] = ()
     open_dags: tuple[str, ...] = ()
+    identity: str | None = None
+    local: bool = False
 
 
 STATE_OF: dict[Trouble, ClusterState] = {
@@ -67,7 +88,9 @@ STATE_OF: dict[Trouble, ClusterState] = {
 
 def answered(health: Health, cluster: str, now: datetime) -> tuple[Health, ClusterEvent | None]:
     """Return the health after a good poll, and the recovery to tell if a trouble had been told."""
-    fresh = Health(episode=health.episode)
+    fresh = Health(
+        episode=health.episode, clock=health.clock, newest=health.newest, answers_since=_settles(health, now)
+    )
     if health.told is None:
         return fresh, None
     recovered = ClusterRecovered(
@@ -76,16 +99,30 @@ def answered(health: Health, cluster: str, now: datetime) -> tuple[Health, Clust
     return fresh, recovered
 
 
+def settling_until(health: Health, now: datetime) -> datetime | None:
+    """Return until when what happened during an outage may still come in, None when all is in."""
+    since = _settles(health, now)
+    return since + SETTLING if since else None
+
+
+def _settles(health: Health, now: datetime) -> datetime | None:
+    """Return when the agents began to answer again, unless that is long past."""
+    since = now if health.failures else health.answers_since
+    return since if since is not None and now < since + SETTLING else None
+
+
 def failed(
     health: Health, cluster: str, failure: PollFailure, now: datetime
 ) -> tuple[Health, ClusterEvent | None]:
     """Return the health after a failed poll, and the trouble to tell if it is time to."""
     first = health.failures == 0
-    counted = Health(
+    counted = msgspec.structs.replace(
+        health,
         failures=health.failures + 1,
         since=now if first else health.since,
         episode=health.episode + 1 if first else health.episode,
-        told=health.told,
+        left=failure.identity if failure.identity in BUILDING else health.left,
+        answers_since=None,
     )
     if not _is_news(counted, failure.trouble):
         return counted, None
@@ -123,11 +160,26 @@ def _event(health: Health, cluster: str, failure: PollFailure, now: datetime) ->
             )
         case Trouble.NOT_CLUSTER:
             return NotClusterAgent(
-                cluster=cluster, episode=health.episode, at=now, agent=failure.agent, error=failure.error
+                cluster=cluster,
+                episode=health.episode,
+                at=now,
+                agent=failure.agent,
+                identity=failure.identity,
+                error=failure.error,
             )
-        case Trouble.DEGRADED | Trouble.UNREACHABLE:
-            kind = ClusterDegraded if failure.trouble is Trouble.DEGRADED else ClusterUnreachable
-            return kind(
+        case Trouble.DEGRADED:
+            return ClusterDegraded(
+                cluster=cluster,
+                episode=health.episode,
+                at=now,
+                since=since,
+                error=failure.error,
+                agents=failure.agents,
+                open_dags=failure.open_dags,
+                local=failure.local,
+            )
+        case Trouble.UNREACHABLE:
+            return ClusterUnreachable(
                 cluster=cluster,
                 episode=health.episode,
                 at=now,

@@ -11,6 +11,8 @@ from bot.core.events import (
     Digest,
     Discovered,
     Event,
+    LateLines,
+    Reminder,
     Resumed,
     StageAdvanced,
     Stalled,
@@ -34,7 +36,7 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     level: Level = Level.ALL
 
 
-_ROUTINE = (StageAdvanced, Started, Discovered, Digest, Cancelling, Resumed)
+_ROUTINE = (StageAdvanced, LateLines, Started, Discovered, Digest, Cancelling, Resumed)
 
 
 def hears(level: Level, event: Event) -> bool:
@@ -45,7 +47,7 @@ def hears(level: Level, event: Event) -> bool:
         case Level.IMPORTANT:
             return not isinstance(event, _ROUTINE)
         case Level.FAILURES:
-            alarm = event.is_failure or isinstance(event, Stalled | ClusterEvent)
+            alarm = event.is_failure or isinstance(event, Stalled | Reminder | ClusterEvent)
             return alarm and not isinstance(event, _ROUTINE)
 
 

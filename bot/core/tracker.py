@@ -10,31 +10,34 @@ what will be stored (`after`) and names the events that are due.
     new run             `runs.begins_run`                                       retried | rollback_started
     cancelling          operator → CANCEL                                       cancelling
     progress            anything moved                                          resumed, if a stall was told
+    late lines          a stage that was told has more lines                    late_lines
     finished stages     stages done that were not told                          stage_advanced
     failure             FAILED by RUN or ROLLBACK, its last line known          failed
     ending              SUCCEED, or FAILED by CANCEL                            succeeded | rolled_back |
                                                                                 passed | cancelled
+    reminder            FAILED for long, and nobody acted                       reminder
     stall               quiet for longer than normal                            stalled
 
-Re-observing the same answer gives no event, whatever is restarted in between.
+Re-observing the same answer gives no event, whatever is restarted in between. Just after an outage nothing is
+said to have ended (`Sight.settling`): lines and states of that time are still coming in.
 """
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from zlib import crc32
 
 import msgspec
 
-from bot.core import evidence, logs
-from bot.core.catalogue import holds_lock, operators_after_failure
+from bot.core import evidence, failing, logs
 from bot.core.dag import DagSnapshot, Operator, Outcome, State, reading, undone_stages
 from bot.core.events import (
     Cancelled,
     Cancelling,
     DagEvent,
-    DagRef,
     Discovered,
-    Failed,
     Forgotten,
+    LateLines,
+    Missed,
     Passed,
     Resumed,
     Retried,
@@ -47,87 +50,13 @@ from bot.core.events import (
 )
 from bot.core.runs import begins_run
 from bot.core.stall import Policy, is_stalled, progress, quiet_after, shape
-
-LAST_LINE_WAIT = timedelta(seconds=1.5)
-"""How long a failure waits for its ERROR line, which may be written after the state."""
+from bot.core.tracked import Observation, Sight, TrackedDag, reference
 
 ZONE_STEP_S = 900.0
 """Time zones differ by multiples of a quarter of an hour."""
 
-
-class TrackedDag(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is remembered of one DAG.
-
-    `told` holds the positions of the stages whose replies were made; `known_lines` the lines of sub-tasks
-    before their present attempt; `outcome` the ending that was told of this run; `quiet_s` the observed
-    seconds without progress. `began_at` is the start by our clock, None when the agent's clock gave none.
-    """
-
-    run: int
-    snapshot: DagSnapshot
-    first_seen_at: datetime
-    observed_at: datetime
-    began_at: datetime | None = None
-    first_started_at: datetime | None = None
-    listed: bool = True
-    told: tuple[int, ...] = ()
-    known_lines: dict[str, tuple[str, ...]] = {}
-    failure_seen_at: datetime | None = None
-    outcome: Outcome | None = None
-    quiet_s: float = 0.0
-    stalled: bool = False
-    stall_episode: int = 0
-
-    @property
-    def closed(self) -> bool:
-        """Nothing more is expected: it ended, or it failed and left the list of unfinished DAGs."""
-        if self.outcome in {Outcome.FAILED, Outcome.CANCELLED}:
-            return not self.listed
-        return self.outcome is not None
-
-    @property
-    def ending(self) -> Outcome | None:
-        """How the DAG ended; None while it is unfinished, and a listed failure is: it waits for somebody."""
-        return self.outcome if self.closed else None
-
-    @property
-    def look_again_at(self) -> datetime | None:
-        """When to look again soon: a failure waits for its last line."""
-        if self.failure_seen_at is None or self.outcome is not None:
-            return None
-        return self.failure_seen_at + LAST_LINE_WAIT
-
-
-class Sight(msgspec.Struct, frozen=True, kw_only=True):
-    """One look at one DAG.
-
-    `at` is our clock, `agent_now` the agent's. `listed` tells whether it stood in the list of unfinished DAGs
-    or was looked up by id. `first_poll` marks the first poll of the cluster; `fresh` that the poll before it
-    was recent, so that an unknown DAG is a new one.
-    """
-
-    cluster: str
-    snapshot: DagSnapshot
-    at: datetime
-    agent_now: datetime | None = None
-    listed: bool = True
-    first_poll: bool = False
-    fresh: bool = True
-    agent_url: str | None = None
-    runbook: str | None = None
-
-
-class Observation(msgspec.Struct, frozen=True, kw_only=True):
-    """What a look came to.
-
-    `changed` says that people's view of the DAG is out of date; `moved` that there is more to store than the
-    time of the look.
-    """
-
-    tracked: TrackedDag
-    events: tuple[DagEvent, ...] = ()
-    changed: bool = False
-    moved: bool = False
+AWAY = timedelta(minutes=5)
+"""After so long without a look, what is found is said to be found late."""
 
 
 class _Step(msgspec.Struct, frozen=True):
@@ -157,29 +86,62 @@ def observe(tracked: TrackedDag | None, sight: Sight, policy: Policy) -> Observa
         first_started_at=before.first_started_at or sight.snapshot.started_at,
     )
     for rule in _RULES:
+        if sight.settling and rule in _ENDS:
+            continue
         after, more = rule(step, after)
         events = (*events, *more)
     seen_shape = shape(after.snapshot)
     return Observation(
         tracked=after,
-        events=events,
+        events=_said_late(events, before, sight),
         changed=tracked is None or bool(events) or seen_shape != shape(before.snapshot),
         moved=tracked is None or bool(events) or _differs(before, after),
     )
 
 
+def found_finished(sight: Sight) -> Observation:
+    """Return what is kept of a DAG that was over before it was ever seen in a list.
+
+    One that failed is told; what ended otherwise goes into the history alone.
+    """
+    outcome = reading(sight.snapshot)
+    tracked = TrackedDag(
+        run=1,
+        snapshot=sight.snapshot,
+        first_seen_at=sight.at,
+        observed_at=sight.at,
+        began_at=_began_at(sight),
+        first_started_at=sight.snapshot.started_at,
+        listed=False,
+        told=tuple(stage.position for stage in evidence.finished_stages(sight.snapshot, ())),
+        outcome=outcome,
+        outcome_at=sight.at,
+    )
+    failed = outcome is Outcome.FAILED
+    events = (failing.card(tracked, sight),) if failed else ()
+    return Observation(tracked=tracked, events=events, changed=failed, moved=True)
+
+
 def forget(tracked: TrackedDag, cluster: str, at: datetime, reason: str) -> Observation:
     """Close a DAG that the agent proves not to know any more."""
     after = msgspec.structs.replace(
-        tracked, outcome=Outcome.FORGOTTEN, listed=False, observed_at=at, stalled=False, failure_seen_at=None
+        tracked,
+        outcome=Outcome.FORGOTTEN,
+        outcome_at=at,
+        listed=False,
+        observed_at=at,
+        stalled=False,
+        failure_seen_at=None,
     )
-    event = Forgotten(dag=_ref(cluster, after), at=at, reason=reason)
+    event = Forgotten(dag=reference(cluster, after), at=at, reason=reason)
     return Observation(tracked=after, events=(event,), changed=True, moved=True)
 
 
 def _first_sight(sight: Sight) -> _Result:
     snapshot = sight.snapshot
     missed = range(1, snapshot.stage) if sight.first_poll else range(0)
+    # What was wrong before obdag came is part of the discovery, no news of its own.
+    outcome = reading(snapshot) if sight.first_poll else None
     tracked = TrackedDag(
         run=1,
         snapshot=snapshot,
@@ -188,10 +150,10 @@ def _first_sight(sight: Sight) -> _Result:
         began_at=_began_at(sight),
         listed=sight.listed,
         told=tuple(missed),
-        # What was wrong before obdag came is part of the discovery, no news of its own.
-        outcome=reading(snapshot) if sight.first_poll else None,
+        outcome=outcome,
+        outcome_at=sight.at if outcome else None,
     )
-    ref = _ref(sight.cluster, tracked)
+    ref = reference(sight.cluster, tracked)
     if sight.first_poll or snapshot.stage > 1 or snapshot.operator is not Operator.RUN:
         discovered = Discovered(dag=ref, at=sight.at, state=snapshot.state, operator=snapshot.operator)
         return tracked, (discovered,)
@@ -199,11 +161,7 @@ def _first_sight(sight: Sight) -> _Result:
 
 
 def _missed_failure(step: _Step, after: TrackedDag) -> _Result:
-    before = step.before
-    pending = before.failure_seen_at is not None and before.outcome is None
-    if not pending or not _left_failure(before.snapshot, after.snapshot):
-        return after, ()
-    return msgspec.structs.replace(after, failure_seen_at=None), (_failed(step, before),)
+    return _one(failing.missed(step.before, after, step.sight))
 
 
 def _new_run(step: _Step, after: TrackedDag) -> _Result:
@@ -215,11 +173,13 @@ def _new_run(step: _Step, after: TrackedDag) -> _Result:
         after,
         run=after.run + 1,
         told=() if undoing else after.told,
-        known_lines=logs.known_before(old, after.known_lines, everything=undoing),
+        known=logs.known_before(old, after.known, everything=undoing),
         failure_seen_at=None,
         outcome=None,
+        outcome_at=None,
+        reminders=0,
     )
-    ref = _ref(step.sight.cluster, after)
+    ref = reference(step.sight.cluster, after)
     if undoing:
         return after, (RollbackStarted(dag=ref, at=step.sight.at),)
     return after, (Retried(dag=ref, at=step.sight.at, passed_stage=_passed_stage(old, new)),)
@@ -230,50 +190,66 @@ def _cancelling(step: _Step, after: TrackedDag) -> _Result:
     asked = new.operator is Operator.CANCEL and new.state is not State.FAILED
     if not asked or (old.operator is Operator.CANCEL and old.state is not State.FAILED):
         return after, ()
-    return after, (Cancelling(dag=_ref(step.sight.cluster, after), at=step.sight.at),)
+    return after, (Cancelling(dag=reference(step.sight.cluster, after), at=step.sight.at),)
 
 
 def _progress(step: _Step, after: TrackedDag) -> _Result:
     before, at = step.before, step.sight.at
-    if progress(before.snapshot) == progress(after.snapshot):
-        quiet = quiet_after(before.quiet_s, before.observed_at, at, step.policy)
+    after = msgspec.structs.replace(after, sub_dags=_state_of(step.sight.sub_dags))
+    quiet = quiet_after(before.quiet_s, before.observed_at, at, step.policy)
+    if progress(before.snapshot) == progress(after.snapshot) and before.sub_dags == after.sub_dags:
         return msgspec.structs.replace(after, quiet_s=quiet), ()
     after = msgspec.structs.replace(after, quiet_s=0.0, stalled=False)
     # Whoever failed or was taken in hand by an operator has not "resumed": the other event says more.
     same_hands = before.snapshot.operator is after.snapshot.operator and after.run == before.run
     if not before.stalled or not same_hands or after.snapshot.state is State.FAILED:
         return after, ()
-    quiet = quiet_after(before.quiet_s, before.observed_at, at, step.policy)
-    ref = _ref(step.sight.cluster, after)
+    ref = reference(step.sight.cluster, after)
     return after, (Resumed(dag=ref, at=at, episode=before.stall_episode, quiet_s=quiet),)
+
+
+def _late_lines(step: _Step, after: TrackedDag) -> _Result:
+    """Tell what a stage logged that was told before: only stages told of this run and still done count."""
+    if after.run != step.before.run:
+        return after, ()
+    found = []
+    for stage in after.snapshot.stages or ():
+        old = step.before.snapshot.stage_at(stage.position)
+        late = logs.late_lines(old, stage) if stage.position in after.told else ()
+        if late and old is not None and old.state is State.SUCCEED:
+            event = LateLines(
+                dag=reference(step.sight.cluster, after),
+                at=step.sight.at,
+                position=stage.position,
+                stage_name=stage.name,
+                known=sum(len(task.lines or ()) for task in old.sub_tasks),
+                logs=late,
+            )
+            found.append(event)
+    return after, tuple(found)
 
 
 def _finished_stages(step: _Step, after: TrackedDag) -> _Result:
     done = evidence.finished_stages(after.snapshot, after.told)
     if not done:
         return after, ()
-    reports = tuple(evidence.report(stage, after.known_lines) for stage in done)
+    reports = tuple(evidence.report(stage, after.known) for stage in done)
     after = msgspec.structs.replace(after, told=tuple(sorted({*after.told, *(s.position for s in done)})))
-    return after, (StageAdvanced(dag=_ref(step.sight.cluster, after), at=step.sight.at, finished=reports),)
+    return after, (
+        StageAdvanced(dag=reference(step.sight.cluster, after), at=step.sight.at, finished=reports),
+    )
 
 
 def _failure(step: _Step, after: TrackedDag) -> _Result:
-    if reading(after.snapshot) is not Outcome.FAILED or after.outcome is not None:
-        return after, ()
-    seen_at = after.failure_seen_at or step.sight.at
-    after = msgspec.structs.replace(after, failure_seen_at=seen_at)
-    if not _last_line_known(after) and step.sight.at - seen_at < LAST_LINE_WAIT:
-        return after, ()
-    event = _failed(step, after)
-    return msgspec.structs.replace(after, outcome=Outcome.FAILED, failure_seen_at=None), (event,)
+    return _one(failing.failure(after, step.sight))
 
 
 def _ending(step: _Step, after: TrackedDag) -> _Result:
     outcome = reading(after.snapshot)
     if outcome in {None, Outcome.FAILED} or after.outcome is outcome:
         return after, ()
-    after = msgspec.structs.replace(after, outcome=outcome, stalled=False)
-    ref, at, total = _ref(step.sight.cluster, after), step.sight.at, _total_s(after, step.sight)
+    after = msgspec.structs.replace(after, outcome=outcome, outcome_at=step.sight.at, stalled=False)
+    ref, at, total = reference(step.sight.cluster, after), step.sight.at, _total_s(after, step.sight)
     event: DagEvent
     match outcome:
         case Outcome.ROLLED_BACK:
@@ -287,17 +263,21 @@ def _ending(step: _Step, after: TrackedDag) -> _Result:
     return after, (event,)
 
 
+def _reminder(step: _Step, after: TrackedDag) -> _Result:
+    return _one(failing.reminder(after, step.sight))
+
+
 def _stall(step: _Step, after: TrackedDag) -> _Result:
     if after.stalled or not is_stalled(after.snapshot, after.quiet_s, step.policy):
         return after, ()
     after = msgspec.structs.replace(after, stalled=True, stall_episode=after.stall_episode + 1)
     agent_now = step.sight.agent_now or step.sight.at
     event = Stalled(
-        dag=_ref(step.sight.cluster, after),
+        dag=reference(step.sight.cluster, after),
         at=step.sight.at,
         episode=after.stall_episode,
         quiet_s=after.quiet_s,
-        waiting=evidence.waiting(after.snapshot, after.known_lines, agent_now),
+        waiting=evidence.waiting(after.snapshot, after.known, agent_now),
     )
     return after, (event,)
 
@@ -307,49 +287,39 @@ _RULES: tuple[_Rule, ...] = (
     _new_run,
     _cancelling,
     _progress,
+    _late_lines,
     _finished_stages,
     _failure,
     _ending,
+    _reminder,
     _stall,
 )
+_ENDS: frozenset[_Rule] = frozenset({_finished_stages, _failure, _ending})
 
 
-def _ref(cluster: str, tracked: TrackedDag) -> DagRef:
-    snapshot = tracked.snapshot
-    return DagRef(
-        cluster=cluster,
-        dag_id=snapshot.id,
-        name=snapshot.name,
-        run=tracked.run,
-        stage=snapshot.stage,
-        max_stage=snapshot.max_stage,
-        stage_name=snapshot.stage_name,
-    )
+def _one(result: tuple[TrackedDag, DagEvent | None]) -> _Result:
+    after, event = result
+    return after, ((event,) if event else ())
 
 
-def _failed(step: _Step, tracked: TrackedDag) -> Failed:
-    snapshot = tracked.snapshot
-    return Failed(
-        dag=_ref(step.sight.cluster, tracked),
-        at=step.sight.at,
-        operator=snapshot.operator,
-        ended_at=snapshot.ended_at,
-        failures=evidence.failures(snapshot, tracked.known_lines),
-        operators=operators_after_failure(snapshot),
-        holds_lock=holds_lock(snapshot),
-        listed=tracked.listed,
-        agent_url=step.sight.agent_url,
-        runbook=step.sight.runbook,
-    )
+def _said_late(events: tuple[DagEvent, ...], before: TrackedDag, sight: Sight) -> tuple[DagEvent, ...]:
+    """Let the first event name everything that was missed while nobody looked."""
+    away = sight.at - before.observed_at
+    if not events or away < AWAY:
+        return events
+    missed = tuple(Missed(kind=e.kind, stages=_stages_in(e)) for e in events)
+    first = msgspec.structs.replace(events[0], away_s=away.total_seconds(), missed=missed)
+    return (first, *events[1:])
 
 
-def _left_failure(old: DagSnapshot, new: DagSnapshot) -> bool:
-    return new.operator is Operator.PASS or begins_run(old, new)
+def _stages_in(event: DagEvent) -> tuple[int, ...]:
+    return tuple(report.position for report in event.finished) if isinstance(event, StageAdvanced) else ()
 
 
-def _last_line_known(tracked: TrackedDag) -> bool:
-    found = evidence.failures(tracked.snapshot, tracked.known_lines)
-    return bool(found) and all(failure.error_code is not None for failure in found)
+def _state_of(sub_dags: tuple[DagSnapshot, ...]) -> int:
+    """Return a number that changes whenever one of the sub-DAGs makes progress."""
+    seen = sorted((sub.id, progress(sub)) for sub in sub_dags)
+    return crc32(repr(seen).encode()) if seen else 0
 
 
 def _passed_stage(old: DagSnapshot, new: DagSnapshot) -> str | None:

@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 import httpx
 
 from bot.clock import Clock
-from bot.core.dag import DagSnapshot
+from bot.core.dag import DagSnapshot, Host
 from bot.obshell import wire
 from bot.obshell.auth import Conversation, Credentials, User
 from bot.obshell.connection import Connection
@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 TIMEOUT_S = 10.0
 MAX_BYTES = 32 * 1024 * 1024
+MAX_OVERVIEW_BYTES = 1024 * 1024
+"""Agents never delete a DAG: the list of all of them grows for ever, and is read only while it is small."""
 STATUS_QUERY_US = 3_000_000
 """How long an agent may ask its own database for `status()`; by default it would use all of our time."""
 DIGITS = re.compile(rf"[0-9]{{1,{ID_DIGITS}}}", re.ASCII)
@@ -82,6 +84,25 @@ class AgentClient:
         """Return the cluster's unfinished DAGs, in no promised order; without details `stages` is None."""
         return await self._sealed(f"/api/v1/task/dag/ob/unfinish?{_details(details)}", wire.unfinished)
 
+    async def local_unfinished(self, *, details: bool = True) -> tuple[DagSnapshot, ...]:
+        """Return the unfinished DAGs of the agent's own store; they can be read without a database, too.
+
+        A FOLLOWER answers with the list of its MASTER (recording `follower-agent`).
+        """
+        return await self._sealed(f"/api/v1/task/dag/agent/unfinish?{_details(details)}", wire.unfinished)
+
+    async def all_dags(self) -> tuple[DagSnapshot, ...]:
+        """Return all DAGs that the cluster ever ran, without details.
+
+        Raises `TooBig` for more than a megabyte, and `NotOffered` from an agent before 4.3.0.0.
+        """
+        target = f"/api/v1/task/dags/ob?{_details(False)}"
+        return await self._sealed(target, wire.unfinished, max_bytes=MAX_OVERVIEW_BYTES)
+
+    async def members(self) -> tuple[Host, ...]:
+        """Return the agents of the cluster, this one among them."""
+        return await self._sealed("/api/v1/ob/info", wire.members)
+
     async def dag(self, dag_id: str, *, details: bool = True) -> DagSnapshot:
         """Return one DAG, finished or not; raises `Gone` only if the agent proves that it does not exist.
 
@@ -96,7 +117,10 @@ class AgentClient:
         return snapshot
 
     async def sub_task_logs(self, sub_task_id: str) -> tuple[LogRow, ...]:
-        """Return the log lines of all runs of a sub-task, in no promised order; none for an unknown id."""
+        """Return the log lines of all runs of a sub-task, in no promised order; none for an unknown id.
+
+        Raises `NotOffered` from an agent before 4.3.0.0.
+        """
         return await self._sealed(f"/api/v1/task/sub_task/{_digits(sub_task_id)}/logs", wire.logs)
 
     async def info(self) -> AgentInfo:
@@ -111,27 +135,37 @@ class AgentClient:
         """Return the agent's clock, in UTC; needs no password."""
         return await self._open("/api/v1/time", wire.time)
 
-    async def _sealed(self, target: str, read: Callable[[wire.Answer], T]) -> T:
-        return await self._turned(self._credentials.conversation(target), target, read)
+    async def _sealed(
+        self, target: str, read: Callable[[wire.Answer], T], *, max_bytes: int | None = None
+    ) -> T:
+        return await self._turned(self._credentials.conversation(target), target, read, max_bytes)
 
     async def _open(self, target: str, read: Callable[[wire.Answer], T]) -> T:
         return await self._turned(self._credentials.open_conversation(target), target, read)
 
-    async def _turned(self, talk: Conversation, target: str, read: Callable[[wire.Answer], T]) -> T:
+    async def _turned(
+        self,
+        talk: Conversation,
+        target: str,
+        read: Callable[[wire.Answer], T],
+        max_bytes: int | None = None,
+    ) -> T:
         """Have a conversation when its turn comes, within the time limit."""
         async with self._turn:
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    return await self._converse(talk, read)
+                    return await self._converse(talk, read, max_bytes)
             except TimeoutError as error:
                 text = f"no answer within {self._timeout_s:g} s"
                 raise Unreachable(self._call(target), text) from error
 
-    async def _converse(self, talk: Conversation, read: Callable[[wire.Answer], T]) -> T:
+    async def _converse(
+        self, talk: Conversation, read: Callable[[wire.Answer], T], max_bytes: int | None
+    ) -> T:
         ask = next(talk)
         while True:
             call = self._call(ask.target)
-            answer = await self._connection.get(call, ask)
+            answer = await self._connection.get(call, ask, max_bytes)
             try:
                 ask = talk.send(answer)
             except StopIteration as end:

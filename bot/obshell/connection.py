@@ -9,7 +9,7 @@ from bot import __version__
 from bot.obshell import wire
 from bot.obshell.auth import Ask
 from bot.obshell.decoding import Malformed
-from bot.obshell.errors import Call, Protocol
+from bot.obshell.errors import Call, Protocol, TooBig
 from bot.obshell.network import FAILURES, explained
 from bot.obshell.url import AgentUrl
 
@@ -52,12 +52,12 @@ class Connection:
         """Close the connection."""
         await self._http.aclose()
 
-    async def get(self, call: Call, ask: Ask) -> wire.Answer:
+    async def get(self, call: Call, ask: Ask, max_bytes: int | None = None) -> wire.Answer:
         """Ask, and read the wrapping of the answer; raises `Unreachable` or `Protocol`."""
         headers = dict([ask.header]) if ask.header else {}
         try:
             async with self._http.stream("GET", ask.target, headers=headers) as response:
-                body = await self._body(call, response)
+                body = await _body(call, response, max_bytes or self._max_bytes)
         except FAILURES as error:
             raise explained(call, error) from error
         _refuse_redirect(call, response)
@@ -66,17 +66,17 @@ class Connection:
         except Malformed as error:
             raise Protocol(call, _foreign(response, body, error), status=response.status_code) from error
 
-    async def _body(self, call: Call, response: httpx.Response) -> bytes:
-        """Read the body, but no more of it than the limit allows."""
-        if response.headers.get("Content-Encoding", "") not in PLAIN:
-            raise Protocol(call, "a compressed answer, which was not asked for", status=response.status_code)
-        body = bytearray()
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > self._max_bytes:
-                text = f"an answer of more than {self._max_bytes} bytes"
-                raise Protocol(call, text, status=response.status_code)
-        return bytes(body)
+
+async def _body(call: Call, response: httpx.Response, max_bytes: int) -> bytes:
+    """Read the body, but no more of it than the limit allows."""
+    if response.headers.get("Content-Encoding", "") not in PLAIN:
+        raise Protocol(call, "a compressed answer, which was not asked for", status=response.status_code)
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > max_bytes:
+            raise TooBig(call, f"an answer of more than {max_bytes} bytes", status=response.status_code)
+    return bytes(body)
 
 
 def _default_tls(url: AgentUrl) -> ssl.SSLContext:

@@ -3,14 +3,16 @@
 AgentError
 ├── Unreachable         no answer: refused, unknown host, timeout, connection cut
 │   └── TlsFailed       no answer because TLS could not be agreed (certificate, client certificate, no TLS)
-├── Protocol            an answer, but not one of an OBShell agent (a web page, a redirect, not JSON, too
-│                       large, a field missing or of the wrong type)
+├── Protocol            an answer, but not one of an OBShell agent (a web page, a redirect, not JSON, a field
+│   │                   missing or of the wrong type)
+│   └── TooBig          more than we are ready to read
 └── AgentRefusal        an agent's own "no"
     ├── Rejected        the header or password was not accepted; `reason` says which part
     ├── NotCluster      the agent is not a member of a running cluster (any more): ask its identity again
     ├── DatabaseDown    the agent lives, but cannot read the cluster's DAGs; ask for no DAG by id meanwhile
     ├── Gone            the agent proves that it does not know this DAG
     ├── UnknownTaskType a DAG of another agent version; the same request without details works
+    ├── NotOffered      the agent is too old for this question
     └── Refused         anything else
 
 `str()` is one line: agent, request, HTTP status and the agent's code, then what happened. Passwords, header
@@ -75,6 +77,10 @@ class Protocol(AgentError):
     """The answer is not one of an OBShell agent."""
 
 
+class TooBig(Protocol):
+    """The answer is larger than we are ready to read."""
+
+
 class AgentRefusal(AgentError):
     """The agent answered with an error of its own; `message` is its text, possibly translated."""
 
@@ -108,6 +114,10 @@ class Gone(AgentRefusal):
 
 class UnknownTaskType(AgentRefusal):
     """A DAG holds a task type that this agent's version does not have."""
+
+
+class NotOffered(AgentRefusal):
+    """The agent does not know the question: it is of an older version."""
 
 
 class Refused(AgentRefusal):

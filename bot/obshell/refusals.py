@@ -15,6 +15,7 @@ from bot.obshell.errors import (
     DatabaseDown,
     Gone,
     NotCluster,
+    NotOffered,
     Reason,
     Refused,
     Rejected,
@@ -49,6 +50,7 @@ FOLLOWER = frozenset(
 """Only a FOLLOWER forwards requests, and a FOLLOWER's cluster does not run yet."""
 DATABASE = ("Agent.OceanBase.", "OB.Server.Process.", "MySQL.Error")
 UNEXPECTED = "Common.Unexpected"
+NO_ROUTE, OLD_NO_ROUTE, NOT_A_ROUTE = "Common.NotFound", 1003, "404 not found"
 NO_ANSWER = "ocsagent cannot build response body"
 ABSENT = "record not found"
 UNREGISTERED = re.compile(r"\btask type \S+ not register")
@@ -105,6 +107,8 @@ def _kind(error: ErrorBody, status: int) -> type[AgentRefusal]:
         return NotCluster
     if _is(error, "Task.NotFound", OLD_TASK_NOT_FOUND) and status == HTTPStatus.NOT_FOUND:
         return Gone if text.endswith(ABSENT) else Refused
+    if _is(error, NO_ROUTE, OLD_NO_ROUTE) and text.endswith(NOT_A_ROUTE):
+        return NotOffered
     if _is(error, UNEXPECTED, OLD_UNEXPECTED) and UNREGISTERED.search(text):
         return UnknownTaskType
     return Refused

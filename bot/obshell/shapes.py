@@ -133,6 +133,22 @@ class LogList(msgspec.Struct):
     contents: list[SubTaskLog]
 
 
+class Member(msgspec.Struct):
+    """An agent of the cluster, as another one knows it."""
+
+    ip: str
+    port: int
+    zone: str | None = None
+    identity: str | None = None
+    version: str | None = None
+
+
+class ClusterInfo(msgspec.Struct):
+    """What an agent knows of its cluster; the database's own topology (`obcluster_info`) is not ours."""
+
+    agent_info: list[Member]
+
+
 class Secret(msgspec.Struct):
     """The answer to the question for the public key."""
 

@@ -67,6 +67,11 @@ def logs(told: Answer) -> tuple[LogRow, ...]:
     return tuple(map(_log, _data(_LOGS, told).contents))
 
 
+def members(told: Answer) -> tuple[Host, ...]:
+    """Return the agents of a cluster."""
+    return tuple(Host(member.ip, member.port) for member in _data(_CLUSTER, told).agent_info)
+
+
 def info(told: Answer) -> AgentInfo:
     """Return what an agent is."""
     known = _known(_data(_INFO, told))
@@ -164,6 +169,7 @@ _ENVELOPE = decoder(shapes.Envelope)
 _DAGS = decoder(shapes.DagList)
 _DAG = decoder(shapes.DagDetail)
 _LOGS = decoder(shapes.LogList)
+_CLUSTER = decoder(shapes.ClusterInfo)
 _INFO = decoder(shapes.Info)
 _STATUS = decoder(shapes.Status)
 _TIME = decoder(Moment)

@@ -6,7 +6,16 @@ Pure: complete values in, text and blocks out. Words come from `wording` and `te
 from enum import StrEnum
 
 from bot.core.dag import Outcome
-from bot.core.events import Event, Failed, HostLines, StageAdvanced, Stalled, SubTaskEvidence
+from bot.core.events import (
+    DagEvent,
+    Event,
+    Failed,
+    HostLines,
+    LateLines,
+    StageAdvanced,
+    Stalled,
+    SubTaskEvidence,
+)
 from bot.core.parts import report_of
 from bot.core.views import DagView
 from bot.slack import wording as say
@@ -16,6 +25,7 @@ from bot.slack.markup import Bold, Code, Line, join, plain
 from bot.slack.plan import native_plan, text_plan
 from bot.slack.tellings import (
     Telling,
+    away,
     failure_line,
     moment,
     next_steps,
@@ -73,8 +83,10 @@ def reply(event: Event, part: str) -> Message:
             return _failure(event)
         case Stalled():
             return _stall(event)
+        case LateLines():
+            return _late(event)
         case _:
-            told = telling(event)
+            told = _telling(event)
             return compose(_text(told), [section([told.headline, *told.details])])
 
 
@@ -125,10 +137,30 @@ def _small_print(view: DagView) -> Line:
 
 def _stage(event: StageAdvanced, part: str) -> Message:
     report = report_of(event, part)
-    told = stage_telling(event.dag, report)
-    text = f"{plain(told.headline)} · {event.dag.name} · {event.dag.cluster}"
-    command = f"obdag logs {event.dag.cluster} {event.dag.dag_id} --stage {report.position}"
-    return compose(text, [section([told.headline]), *_logs(report.logs, command)])
+    first = report is event.finished[0]
+    lines = [stage_telling(event.dag, report).headline, *(_away(event) if first else ())]
+    return _with_logs(event, lines, report.position, report.logs)
+
+
+def _late(event: LateLines) -> Message:
+    return _with_logs(event, [telling(event).headline, *_away(event)], event.position, event.logs)
+
+
+def _with_logs(event: DagEvent, lines: list[Line], position: int, logs: tuple[HostLines, ...]) -> Message:
+    text = f"{plain(lines[0])} · {event.dag.name} · {event.dag.cluster}"
+    command = f"obdag logs {event.dag.cluster} {event.dag.dag_id} --stage {position}"
+    return compose(text, [section(lines), *_logs(logs, command)])
+
+
+def _telling(event: Event) -> Telling:
+    """Return what an event says, with what was missed before it."""
+    told = telling(event)
+    return Telling(told.headline, (*told.details, *_away(event)))
+
+
+def _away(event: Event) -> tuple[Line, ...]:
+    found = away(event) if isinstance(event, DagEvent) else ()
+    return (found,) if found else ()
 
 
 def _logs(logs: tuple[HostLines, ...], command: str) -> list[Block]:
@@ -147,7 +179,7 @@ def _logs(logs: tuple[HostLines, ...], command: str) -> list[Block]:
 
 
 def _failure(event: Failed) -> Message:
-    told = telling(event)
+    told = _telling(event)
     lock: tuple[Line, ...] = () if event.holds_lock is None else ((say.LOCK_HELD[event.holds_lock],),)
     first = [plain(failure_line(f)) + "".join(f": {line}" for line in _last(f)) for f in event.failures[:1]]
     blocks = [
@@ -159,7 +191,7 @@ def _failure(event: Failed) -> Message:
 
 
 def _stall(event: Stalled) -> Message:
-    told = telling(event)
+    told = _telling(event)
     waiting = [(waiting_line(w), w) for w in event.waiting]
     text = "\n".join([_text(told), *(plain(line) for line, _ in waiting[:1])])
     return compose(text, [section([told.headline, *told.details]), *_evidence(waiting, "sub-task")])

@@ -57,6 +57,13 @@ def _discovered(event: ev.Discovered) -> Telling:
 
 
 @telling.register
+def _late_lines(event: ev.LateLines) -> Telling:
+    lines = say.count(sum(len(log.lines) for log in event.logs), "more log line")
+    stage: Line = (f"📜 Stage {event.position}/{event.dag.max_stage} · ", Bold(event.stage_name))
+    return Telling((*stage, f" · {lines} that arrived late"))
+
+
+@telling.register
 def _retried(event: ev.Retried) -> Telling:
     without = f" without its stage {event.passed_stage}," if event.passed_stage else ","
     return Telling((
@@ -118,7 +125,23 @@ def _failed(event: ev.Failed) -> Telling:
         what,
         *place(event.dag),
     )
-    return Telling(line, () if event.listed else (("It has left the agent's list of open tasks.",),))
+    left: tuple[Line, ...] = () if event.listed else (("It has left the agent's list of open tasks.",),)
+    return Telling(line, (*left, *_holding(event.holding)))
+
+
+def _holding(agents: tuple[str, ...]) -> tuple[Line, ...]:
+    if not agents:
+        return ()
+    return ((f"Its sub-tasks on {say.listing(agents)} stay behind and keep the lock of their agent.",),)
+
+
+@telling.register
+def _reminder(event: ev.Reminder) -> Telling:
+    waited = say.duration((event.at - event.failed_at).total_seconds())
+    headline: Line = ("⏰ ", *_subject(event.dag), f" still waits for an operator after {waited}")
+    lock = () if event.holds_lock is None else ((say.LOCK_HELD[event.holds_lock],),)
+    where: Line = ("It stopped at ", *place(event.dag), ". Its card in this thread says what to do.")
+    return Telling(headline, (where, *lock))
 
 
 def failure_line(evidence: ev.SubTaskEvidence) -> Line:
@@ -188,7 +211,8 @@ def _degraded(event: ev.ClusterDegraded) -> Telling:
     icon = say.CLUSTERS[ClusterState.DEGRADED].icon
     headline: Line = (f"{icon} ", Bold(event.cluster), " is degraded since ", event.since)
     why: Line = ("Its agents answer, but cannot read its DAGs: the database seems to be down.",)
-    return _trouble(headline, event.error, why, _unknown(event.open_dags))
+    local: Line = ("What agents do on their own is read on.",) if event.local else ()
+    return _trouble(headline, event.error, why, local, _unknown(event.open_dags))
 
 
 @telling.register
@@ -266,6 +290,14 @@ def _trouble(headline: Line, error: str, *details: Line) -> Telling:
 
 def _unknown(open_dags: tuple[str, ...]) -> Line:
     return (f"How these stand is unknown meanwhile: {say.listing(open_dags)}.",) if open_dags else ()
+
+
+def away(event: ev.DagEvent) -> Line:
+    """Return what was missed while nobody looked, on the first event that tells of it."""
+    if event.away_s is None:
+        return ()
+    happened = "; ".join(say.missed(missed) for missed in event.missed)
+    return (f"🕳️ Nobody looked for {say.duration(event.away_s)}. Meanwhile: {happened}.",)
 
 
 def moment(label: str, at: datetime | None) -> Line:

@@ -9,8 +9,10 @@ People (and checks) recognise events by word stems, so each stem stands only whe
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bot.core.dag import TERMINAL, Operator, Outcome, Stage, State, SubTask
-from bot.core.events import StageReport
+from bot.core.catalogue import holds_lock
+from bot.core.dag import TERMINAL, DagSnapshot, Maintenance, Operator, Outcome, Stage, State, SubTask
+from bot.core.events import Missed, StageReport
+from bot.core.ids import is_local
 from bot.core.views import ClusterState, DagView
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -71,8 +73,25 @@ def mood(state: State, operator: Operator, outcome: Outcome | None = None, *, st
 
 
 def mood_of(view: DagView) -> Mood:
-    """Return how a DAG is, as last seen."""
-    return mood(view.snapshot.state, view.snapshot.operator, view.outcome, stalled=view.stalled)
+    """Return how a DAG is, as last seen; a failed one that is still listed waits for somebody."""
+    seen = mood(view.snapshot.state, view.snapshot.operator, view.outcome, stalled=view.stalled)
+    waits = view.outcome is None and view.snapshot.state is State.FAILED
+    return Mood(seen.icon, f"{seen.words}{waiting(view.snapshot)}") if waits else seen
+
+
+def waiting(snapshot: DagSnapshot) -> str:
+    """Return what a failed DAG in the list means for others: `, waiting for an operator: holds …`."""
+    match holds_lock(snapshot):
+        case True if snapshot.maintenance is Maintenance.TENANT:
+            return f", waiting for an operator: holds the lock of {snapshot.maintenance_key or 'its tenant'}"
+        case True if is_local(snapshot.id):
+            return ", waiting for an operator: holds the agent's lock"
+        case True:
+            return ", waiting for an operator: holds the cluster's lock"
+        case False:
+            return ", lock released"
+        case _:
+            return ", waiting for an operator"
 
 
 def duration(seconds: float) -> str:
@@ -200,6 +219,29 @@ def state_words(state: State) -> str:
     }
     return words.get(state, "in an unknown state")
 
+
+def missed(what: Missed) -> str:
+    """Return what happened while nobody looked."""
+    if what.stages:
+        first, last = what.stages[0], what.stages[-1]
+        return f"stage {first} ended" if first == last else f"stages {first} to {last} ended"
+    return MISSED.get(what.kind, what.kind.replace("_", " "))
+
+
+MISSED = {
+    "retried": "it was taken up again",
+    "rollback_started": "an undo began",
+    "cancelling": "somebody asked to give it up",
+    "failed": "something went wrong",
+    "rolled_back": "what it did was undone",
+    "passed": "an operator left the rest out",
+    "cancelled": "it was given up",
+    "succeeded": "it came to its end",
+    "forgotten": "the agent lost it",
+    "late_lines": "more log lines",
+    "reminder": "it waited for an operator",
+}
+"""In other words than the events themselves: each stem stands only where its event is told."""
 
 LOCK_HELD = {
     True: "It keeps its maintenance lock: operations that need that lock are refused until somebody acts.",

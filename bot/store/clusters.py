@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, extract, func, insert
 
 from bot.core.health import Health, another_password
 from bot.core.views import ClusterState
-from bot.store.schema import agents, clusters, dags, health
+from bot.store.schema import agents, clusters, health
 
 
 class Registration(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,11 +209,6 @@ def new_generation(connection: Connection, cluster_id: int) -> None:
         .where(clusters.c.id == cluster_id)
         .values(generation=clusters.c.generation + 1, revision=clusters.c.revision + 1)
     )
-
-
-def has_history(connection: Connection, cluster_id: int) -> bool:
-    """Return whether any DAG of the cluster was ever stored."""
-    return connection.scalar(select(dags.c.id).where(dags.c.cluster_id == cluster_id).limit(1)) is not None
 
 
 def _add_agents(connection: Connection, cluster_id: int, urls: tuple[str, ...]) -> None:

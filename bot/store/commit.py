@@ -12,11 +12,11 @@ from sqlalchemy import Connection, select
 
 from bot.core.events import ClusterEvent, Digest, Event, event_id
 from bot.core.routing import Level, destinations, hears
-from bot.core.tracker import Observation
+from bot.core.tracked import Observation
 from bot.store import dags as dag_rows
 from bot.store import outbox, subscriptions
 from bot.store import threads as thread_rows
-from bot.store.clusters import Cluster, HealthRow, save_health
+from bot.store.clusters import Cluster, HealthRow, new_generation, save_health
 from bot.store.dags import StoredDag
 from bot.store.schema import clusters
 
@@ -26,13 +26,17 @@ class LostOwnership(Exception):
 
 
 class PollResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a poll came to. `observations` holds only DAGs with something to store, by DAG id."""
+    """What a poll came to. `observations` holds only DAGs with something to store, by DAG id.
+
+    `rebuilt` says that the cluster is another one than before: a new generation of DAGs begins.
+    """
 
     at: datetime
     health: HealthRow
     observations: dict[str, Observation] = {}
     cluster_events: tuple[ClusterEvent, ...] = ()
     out_of_sight_changed: bool = False
+    rebuilt: bool = False
 
 
 def commit_poll(
@@ -59,6 +63,8 @@ def commit_poll(
     if result.out_of_sight_changed:
         thread_rows.want_cluster(connection, cluster.id)
     save_health(connection, cluster.id, result.health)
+    if result.rebuilt:
+        new_generation(connection, cluster.id)
     return saved
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, insert, or_, select, update
 from bot.core.dag import DagSnapshot
 from bot.core.events import DagEvent, StageAdvanced, StageReport
 from bot.core.logs import new_lines
-from bot.core.tracker import Observation, TrackedDag
+from bot.core.tracked import Observation, TrackedDag
 from bot.store.schema import dags, log_lines, runs, stage_runs
 from bot.store.upsert import upsert
 
@@ -42,6 +42,12 @@ def load_open(
         or_(is_open, dags.c.dag_id.in_(sorted(ids))) if ids else is_open,
     )
     return {row.dag_id: _stored(row) for row in connection.execute(query)}
+
+
+def stored_ids(connection: Connection, cluster_id: int, generation: int) -> set[str]:
+    """Return the ids of all DAGs of a cluster that were ever stored."""
+    query = select(dags.c.dag_id).where(dags.c.cluster_id == cluster_id, dags.c.generation == generation)
+    return set(connection.scalars(query))
 
 
 def save(

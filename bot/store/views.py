@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, select
 
 from bot.core.logs import LogLine
-from bot.core.tracker import TrackedDag
+from bot.core.tracked import TrackedDag
 from bot.core.views import ClusterState, ClusterView, DagView
 from bot.store.clusters import Cluster, HealthRow, all_health, load
 from bot.store.dags import decode

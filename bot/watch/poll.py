@@ -1,73 +1,91 @@
-"""One poll of one cluster: ask, observe, look up what is missing. Nothing is stored here."""
+"""What one poll of a cluster comes to. Nothing is asked and nothing is stored here."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import msgspec
-import structlog
 
 from bot.core import health as health_rules
+from bot.core.clocks import measured
 from bot.core.dag import DagSnapshot
 from bot.core.events import ClusterEvent
-from bot.core.health import PollFailure, Trouble
+from bot.core.health import Health, PollFailure, Trouble
+from bot.core.rebuild import rebuilt
 from bot.core.stall import Policy
-from bot.core.sweep import Answer, sweep
-from bot.core.tracker import Observation, TrackedDag, forget, observe
+from bot.core.sweep import Answer, forget_all, sweep
+from bot.core.tracked import Observation, TrackedDag
 from bot.core.views import ClusterState
-from bot.obshell.client import AgentClient
-from bot.obshell.errors import AgentError, DatabaseDown, Gone, UnknownTaskType, Unreachable
 from bot.store.clusters import Cluster, HealthRow
+from bot.watch.reading import Reading
 
-log = structlog.get_logger()
-
-MAX_LOOKUPS = 20
-"""DAGs looked up by id in one poll; what is left over is looked up in the next."""
+RECENT = timedelta(minutes=5)
 
 
 class Polled(msgspec.Struct, frozen=True, kw_only=True):
-    """What a poll came to, before it is stored."""
+    """What a poll came to, before it is stored.
+
+    `rebuilt` tells that the cluster is another one than before: its DAGs begin anew. `again_at` asks for a
+    poll before the next regular one.
+    """
 
     health: HealthRow
     observations: dict[str, Observation] = {}
     cluster_events: tuple[ClusterEvent, ...] = ()
     sight_changed: bool = False
+    rebuilt: bool = False
+    again_at: datetime | None = None
 
 
-def answer_of(cluster: Cluster, health: HealthRow, client: AgentClient, now: datetime) -> Answer:
-    """Return the circumstances of an answer that came at `now`, still without its DAGs."""
-    recently = health.checked_at is not None and now - health.checked_at < timedelta(minutes=5)
+def answer_of(cluster: Cluster, health: HealthRow, reading: Reading, now: datetime) -> Answer:
+    """Return what was read at `now` with its circumstances."""
+    client = reading.route.client
+    settles = health_rules.settling_until(health.tracking, now)
     return Answer(
         cluster=cluster.name,
-        snapshots=(),
+        snapshots=reading.snapshots,
         at=now,
         agent_now=now + timedelta(seconds=client.skew_s or 0.0),
         first_poll=health.checked_at is None,
-        fresh=recently,
+        fresh=health.checked_at is not None and now - health.checked_at < RECENT,
+        settling=settles is not None and reading.failure is None,
+        cluster_read=reading.failure is None,
+        homes=reading.homes,
         agent_url=str(client.url),
         runbook=cluster.registration.runbook,
     )
 
 
-async def observed(
-    answer: Answer, client: AgentClient, tracked: Mapping[str, TrackedDag], policy: Policy, health: HealthRow
+def observed(
+    answer: Answer,
+    reading: Reading,
+    tracked: Mapping[str, TrackedDag],
+    policy: Policy,
+    health: HealthRow,
+    newest: int | None,
 ) -> Polled:
-    """Return what a good answer came to, with the DAGs that left the list looked up by id."""
-    swept = sweep(tracked, answer, policy)
-    looked_up = await _look_up(answer, client, tracked, swept.missing[:MAX_LOOKUPS], policy)
+    """Return what a good answer came to; `newest` is the highest row number seen."""
     tracking, recovered = health_rules.answered(health.tracking, answer.cluster, answer.at)
-    events = tuple(e for e in (recovered, swept.digest) if e is not None)
+    clock, skewed = measured(
+        tracking.clock, answer.cluster, reading.route.url, reading.route.client.skew_s or 0.0, answer.at
+    )
+    row = HealthRow(
+        state=ClusterState.OK,
+        tracking=msgspec.structs.replace(tracking, clock=clock, newest=newest),
+        agent=reading.route.url,
+        error="; ".join(reading.notes) or None,
+        checked_at=answer.at,
+        attempted_at=answer.at,
+    )
+    seen: tuple[DagSnapshot, ...] = (*answer.snapshots, *answer.looked_up)
+    if proof := rebuilt(tracked, seen, health.tracking.left):
+        return _rebuilt(answer, tracked, row, recovered, proof)
+    swept = sweep(tracked, answer, policy)
     return Polled(
-        health=HealthRow(
-            state=ClusterState.OK,
-            tracking=tracking,
-            agent=str(client.url),
-            error=None,
-            checked_at=answer.at,
-            attempted_at=answer.at,
-        ),
-        observations={**swept.observations, **looked_up},
-        cluster_events=events,
+        health=row,
+        observations=swept.observations,
+        cluster_events=tuple(e for e in (recovered, skewed, swept.digest) if e is not None),
         sight_changed=recovered is not None,
+        again_at=health_rules.settling_until(health.tracking, answer.at),
     )
 
 
@@ -77,11 +95,24 @@ def failed(cluster: Cluster, health: HealthRow, failure: PollFailure, now: datet
     state = health_rules.state_after(tracking, failure.trouble) or health.state
     return Polled(
         health=msgspec.structs.replace(
-            health, state=state, tracking=tracking, error=failure.error, attempted_at=now
+            health, state=state, tracking=tracking, error=_error(failure), attempted_at=now
         ),
         cluster_events=(event,) if event else (),
         sight_changed=event is not None,
     )
+
+
+def local_only(
+    cluster: Cluster,
+    health: HealthRow,
+    failure: PollFailure,
+    answer: Answer,
+    tracked: Mapping[str, TrackedDag],
+    policy: Policy,
+) -> Polled:
+    """Return what a poll came to that reached the agents' own lists, but not the cluster's."""
+    polled = failed(cluster, health, failure, answer.at)
+    return msgspec.structs.replace(polled, observations=sweep(tracked, answer, policy).observations)
 
 
 def refused_meanwhile(cluster: Cluster, health: HealthRow, now: datetime) -> Polled:
@@ -91,35 +122,27 @@ def refused_meanwhile(cluster: Cluster, health: HealthRow, now: datetime) -> Pol
     return failed(cluster, health, failure, now)
 
 
-async def _look_up(
+def _rebuilt(
     answer: Answer,
-    client: AgentClient,
     tracked: Mapping[str, TrackedDag],
-    missing: tuple[str, ...],
-    policy: Policy,
-) -> dict[str, Observation]:
-    found: dict[str, Observation] = {}
-    for dag_id in missing:
-        try:
-            snapshot = await _dag(client, dag_id)
-        except Gone as error:
-            found[dag_id] = forget(tracked[dag_id], answer.cluster, answer.at, error.message)
-        except (DatabaseDown, Unreachable) as error:
-            # Without a database agents answer such a request by asking each other: send no more of them. An
-            # agent that hangs would hold up the rest of this answer by its limit of time for each DAG.
-            log.warning("watch.lookup_stopped", cluster=answer.cluster, dag=dag_id, error=str(error))
-            break
-        except AgentError as error:
-            log.warning("watch.lookup_failed", cluster=answer.cluster, dag=dag_id, error=str(error))
-        else:
-            found[dag_id] = observe(tracked[dag_id], answer.sight(snapshot, listed=False), policy)
-    return found
+    row: HealthRow,
+    recovered: ClusterEvent | None,
+    proof: str,
+) -> Polled:
+    """Close what belonged to the old cluster; the next poll is the first one of the new."""
+    reason = f"The cluster was rebuilt: {proof}."
+    fresh = Health(episode=row.tracking.episode, clock=row.tracking.clock)
+    return Polled(
+        health=msgspec.structs.replace(row, tracking=fresh, checked_at=None),
+        observations=forget_all(tracked, answer.cluster, answer.at, reason),
+        cluster_events=(recovered,) if recovered else (),
+        sight_changed=recovered is not None,
+        rebuilt=True,
+        again_at=answer.at,
+    )
 
 
-async def _dag(client: AgentClient, dag_id: str) -> DagSnapshot:
-    try:
-        return await client.dag(dag_id)
-    except UnknownTaskType as error:
-        # As with the list: a DAG of another agent version can be read in summary.
-        log.warning("watch.summary_only", agent=str(client.url), dag=dag_id, error=str(error))
-        return await client.dag(dag_id, details=False)
+def _error(failure: PollFailure) -> str:
+    if not failure.local:
+        return failure.error
+    return f"degraded: reading agents' local state, the cluster's cannot be read: {failure.error}"

@@ -1,17 +1,21 @@
 """The agents of a cluster: which one is asked, and what a failure of all of them means."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
 
-from bot.core.dag import DagSnapshot
+from bot.core.dag import Host
 from bot.core.health import PollFailure, Trouble
 from bot.obshell.client import AgentClient
-from bot.obshell.errors import AgentError, DatabaseDown, NotCluster, Rejected, UnknownTaskType
+from bot.obshell.errors import AgentError, DatabaseDown, NotCluster, Rejected
 
 T = TypeVar("T")
 log = structlog.get_logger()
+
+MAX_REST = 6
+"""Polls that a silent agent is left alone in, at most, where others can be asked."""
 
 
 class AllRoutesFailed(Exception):
@@ -26,79 +30,129 @@ class CannotConnect(Exception):
     """No client can be made: a certificate file or the key of the password is missing; `str()` says which."""
 
 
-class Routes:
-    """The agents of one cluster, the last good one first.
+@dataclass
+class Route:
+    """One agent, and how it did so far.
 
-    One request is in flight at a time: agents are asked one after the other, and only the owner of a cluster
-    asks at all. `open_clients` makes the clients at the first question; it may raise `CannotConnect`, which
-    is a failure like another: it can pass, and it must not stop the watching of other clusters.
+    `home` is how the agent calls itself, once it was asked; `failures` counts those in a row; `rest` the
+    polls for which a silent agent is left alone. One that `refused` the password is never asked again: each
+    try is a failed login at the database.
     """
 
-    def __init__(self, urls: Sequence[str], open_clients: Callable[[], Sequence[AgentClient]]) -> None:
-        self._urls, self._open = tuple(urls), open_clients
-        self._clients: list[AgentClient] = []
+    client: AgentClient
+    home: Host | None = None
+    failures: int = 0
+    rest: int = 0
+    refused: bool = False
+    has_logs: bool = True
+
+    @property
+    def url(self) -> str:
+        """The base URL."""
+        return str(self.client.url)
+
+    def answered(self) -> None:
+        """Note a good answer."""
+        self.failures = self.rest = 0
+
+    def failed(self, trouble: Trouble) -> None:
+        """Note a failure: the agent may come back as another one, and is left alone for some polls."""
+        self.failures += 1
+        self.rest = min(2**self.failures - 1, MAX_REST)
+        self.refused = trouble is Trouble.AUTH
+        self.home = None
+
+
+class Routes:
+    """The agents of one cluster in the order of their health, the last good one first.
+
+    One request is in flight to an agent at a time, and only the owner of a cluster asks at all. `open_client`
+    makes the client of a URL at the first question; it may raise `CannotConnect`, which is a failure like
+    another: it can pass, and it must not stop the watching of other clusters.
+    """
+
+    def __init__(self, urls: Sequence[str], open_client: Callable[[str], AgentClient]) -> None:
+        self._urls, self._open = tuple(urls), open_client
+        self._routes: list[Route] = []
 
     @property
     def agents(self) -> tuple[str, ...]:
         """The base URLs, the preferred one first."""
-        return tuple(str(client.url) for client in self._clients) or self._urls
-
-    async def unfinished(self) -> tuple[AgentClient, tuple[DagSnapshot, ...]]:
-        """Return the unfinished DAGs and the agent that told them; raises `AllRoutesFailed`."""
-        return await self._ask(_unfinished)
+        return tuple(route.url for route in self._routes) or self._urls
 
     async def close(self) -> None:
         """Close all connections."""
-        for client in self._clients:
-            await client.aclose()
-        self._clients = []
+        for route in self._routes:
+            await route.client.aclose()
+        self._routes = []
 
-    async def _ask(self, question: Callable[[AgentClient], Awaitable[T]]) -> tuple[AgentClient, T]:
-        self._ensure_clients()
+    async def ask(self, question: Callable[[AgentClient], Awaitable[T]]) -> tuple[Route, T]:
+        """Return the first good answer and who gave it; raises `AllRoutesFailed`."""
         failures: list[PollFailure] = []
-        for client in list(self._clients):
+        for route in self._in_order():
             try:
-                answer = await question(client)
+                answer = await question(route.client)
             except AgentError as error:
-                failure = PollFailure(
-                    trouble=await _trouble(client, error),
-                    error=str(error),
-                    agent=str(client.url),
-                    agents=self.agents,
-                )
-                failures.append(failure)
-                if failure.trouble is Trouble.AUTH:
+                failures.append(await self.failure(route, error))
+                if failures[-1].trouble is Trouble.AUTH:
                     # Each further try with a wrong root password is a failed login at the database.
                     break
             else:
-                self._prefer(client)
-                return client, answer
+                route.answered()
+                self._prefer(route)
+                return route, answer
         raise AllRoutesFailed(_worst(failures))
 
-    def _ensure_clients(self) -> None:
-        if self._clients:
-            return
-        try:
-            self._clients = list(self._open())
-        except CannotConnect as error:
-            failure = PollFailure(
-                trouble=Trouble.UNREACHABLE, error=str(error), agent=self._urls[0], agents=self._urls
-            )
-            raise AllRoutesFailed(failure) from error
+    async def failure(self, route: Route, error: AgentError) -> PollFailure:
+        """Note that an agent failed; return what that means."""
+        trouble = await _trouble(route.client, error)
+        route.failed(trouble)
+        return PollFailure(
+            trouble=trouble,
+            error=str(error),
+            agent=route.url,
+            agents=self.agents,
+            identity=await _identity(route.client) if trouble is Trouble.NOT_CLUSTER else None,
+        )
 
-    def _prefer(self, client: AgentClient) -> None:
-        if self._clients[0] is not client:
-            self._clients.remove(client)
-            self._clients.insert(0, client)
+    @property
+    def all(self) -> tuple[Route, ...]:
+        """The agents that may be asked, the healthiest first."""
+        return tuple(self._in_order())
 
+    def rested(self) -> tuple[Route, ...]:
+        """Return the agents to ask for their own in this poll: a silent one is left alone for some polls."""
+        ready = []
+        for route in self.all:
+            route.rest = max(0, route.rest - 1)
+            if route.rest == 0:
+                ready.append(route)
+        return tuple(ready)
 
-async def _unfinished(client: AgentClient) -> tuple[DagSnapshot, ...]:
-    try:
-        return await client.unfinished()
-    except UnknownTaskType as error:
-        # One DAG of another agent version spoils the detailed list, not the summaries.
-        log.warning("watch.summaries_only", agent=str(client.url), error=str(error))
-        return await client.unfinished(details=False)
+    def at_home(self, home: Host) -> Route | None:
+        """Return the agent that calls itself so."""
+        return next((route for route in self._routes if route.home == home), None)
+
+    def add(self, urls: Iterable[str]) -> None:
+        """Take up more agents of the cluster, behind those that are registered."""
+        for url in urls:
+            self._routes.append(Route(self._open(url)))
+
+    def _in_order(self) -> list[Route]:
+        if not self._routes:
+            try:
+                self.add(self._urls)
+            except CannotConnect as error:
+                failure = PollFailure(
+                    trouble=Trouble.UNREACHABLE, error=str(error), agent=self._urls[0], agents=self._urls
+                )
+                raise AllRoutesFailed(failure) from error
+        willing = [route for route in self._routes if not route.refused] or self._routes
+        return sorted(willing, key=lambda route: route.failures)
+
+    def _prefer(self, route: Route) -> None:
+        self._routes.remove(route)
+        self._routes.insert(0, route)
 
 
 async def _trouble(client: AgentClient, error: AgentError) -> Trouble:
@@ -120,6 +174,14 @@ async def _database_is_down(client: AgentClient) -> bool:
     except AgentError:
         return False
     return not status.database_usable
+
+
+async def _identity(client: AgentClient) -> str | None:
+    try:
+        return (await client.info()).identity
+    except AgentError as error:
+        log.info("watch.identity_unknown", agent=str(client.url), error=str(error))
+        return None
 
 
 def _worst(failures: Sequence[PollFailure]) -> PollFailure:

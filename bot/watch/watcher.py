@@ -4,7 +4,7 @@ The watcher keeps in memory what is stored of each cluster it owns, so that a po
 database work; `flush` writes the age of such polls for all clusters together.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -12,11 +12,16 @@ import msgspec
 import structlog
 
 from bot.clock import Clock
+from bot.core.dag import DagSnapshot
 from bot.core.events import AuthFailed
+from bot.core.health import PollFailure
+from bot.core.ids import is_local
 from bot.core.stall import Policy
-from bot.core.tracker import Observation, TrackedDag
+from bot.core.sweep import Answer
+from bot.core.tracked import Observation, TrackedDag
 from bot.core.views import ClusterState
 from bot.metrics import Metrics
+from bot.obshell.client import TIMEOUT_S
 from bot.store import clusters as cluster_rows
 from bot.store import dags as dag_rows
 from bot.store.clusters import Cluster, HealthRow
@@ -24,11 +29,20 @@ from bot.store.commit import LostOwnership, PollResult, commit_poll
 from bot.store.dags import StaleSave, StoredDag
 from bot.store.engine import Store
 from bot.watch import poll as polls
+from bot.watch.loglines import with_rows
+from bot.watch.lookups import MAX_LOOKUPS, Lookups, between, newest_of
 from bot.watch.poll import Polled
+from bot.watch.reading import Reader, Reading
 from bot.watch.routes import AllRoutesFailed, Routes
 from bot.watch.timetable import Random, first_poll, next_poll
 
 log = structlog.get_logger()
+
+EVERYTHING = "all"
+"""The scope that includes what agents do on their own."""
+
+SLOW_ANSWER_S = 2 * TIMEOUT_S
+"""A poll of several requests to a slow agent may take so long, and is a look all the same."""
 
 QUIET_SAVE = timedelta(seconds=30)
 """How often the clock of a quiet DAG is stored: a restart loses at most so much of a stall's time."""
@@ -47,7 +61,8 @@ class Watched:
     """One cluster in the memory of its owner."""
 
     cluster: Cluster
-    routes: Routes
+    reader: Reader
+    lookups: Lookups
     due_at: datetime
     health: HealthRow = field(default_factory=HealthRow)
     remembered: dict[str, StoredDag] | None = None
@@ -55,6 +70,12 @@ class Watched:
     polling: bool = False
     broken_since: datetime | None = None
     age_unsaved: bool = False
+    again_at: datetime | None = None
+
+    @property
+    def routes(self) -> Routes:
+        """The agents of the cluster."""
+        return self.reader.routes
 
 
 class Watcher:
@@ -167,24 +188,52 @@ class Watcher:
         if watched.health.state is ClusterState.AUTH_FAILED:
             return polls.refused_meanwhile(watched.cluster, watched.health, self._clock())
         try:
-            client, snapshots = await watched.routes.unfinished()
+            reading = await watched.reader.read()
         except AllRoutesFailed as error:
-            open_dags = tuple(d.tracked.snapshot.name for d in (watched.remembered or {}).values())
-            failure = msgspec.structs.replace(error.failure, open_dags=open_dags)
+            failure = _with_open_dags(error.failure, watched)
             self._metrics.polls.labels(failure.trouble.value).inc()
             return polls.failed(watched.cluster, watched.health, failure, self._clock())
         now = self._clock()
-        answer = polls.answer_of(watched.cluster, watched.health, client, now)
-        answer = msgspec.structs.replace(answer, snapshots=snapshots)
-        tracked = await self._tracked(watched, {s.id for s in snapshots})
+        answer = polls.answer_of(watched.cluster, watched.health, reading, now)
+        tracked = await self._tracked(watched, answer.snapshots)
+        policy = self._policy(watched)
+        if reading.failure is not None:
+            failure = _with_open_dags(reading.failure, watched)
+            self._metrics.polls.labels(failure.trouble.value).inc()
+            return polls.local_only(watched.cluster, watched.health, failure, answer, tracked, policy)
         self._metrics.polls.labels("ok").inc()
         self.last_ok_at = now
-        return await polls.observed(answer, client, tracked, self._policy(watched.cluster), watched.health)
+        answer, newest = await self._complete(watched, answer, reading, tracked)
+        return polls.observed(answer, reading, tracked, policy, watched.health, newest)
 
-    async def _tracked(self, watched: Watched, listed: set[str]) -> dict[str, TrackedDag]:
-        """Return what is remembered of open DAGs, and of listed ones: a closed one was retried."""
+    async def _complete(
+        self, watched: Watched, answer: Answer, reading: Reading, tracked: Mapping[str, TrackedDag]
+    ) -> tuple[Answer, int | None]:
+        """Return the answer with what the lists cannot tell, and the highest row number seen."""
+        newest = watched.health.tracking.newest
+        unseen = between(newest, answer, tracked)
+        overview = await watched.lookups.overview(answer, reading.route, newest)
+        newest = newest_of(overview.newest if overview else newest, answer)
+        if overview is not None:
+            unseen = await self._unseen(watched, (*unseen, *overview.ended))
+        answer = await watched.lookups.complete(answer, reading.route, tracked, unseen)
+        return await with_rows(answer, watched.routes, reading.route, tracked), newest
+
+    async def _unseen(self, watched: Watched, ended: tuple[str, ...]) -> tuple[str, ...]:
+        """Return which of these DAGs to look at in this poll: those that were never stored."""
+        if not ended:
+            return ()
+        cluster = watched.cluster
+        stored = await self._store.read(dag_rows.stored_ids, cluster.id, cluster.generation)
+        unknown = tuple(dict.fromkeys(dag_id for dag_id in ended if dag_id not in stored))
+        watched.lookups.postpone(unknown[MAX_LOOKUPS:])
+        return unknown[:MAX_LOOKUPS]
+
+    async def _tracked(self, watched: Watched, snapshots: Sequence[DagSnapshot]) -> dict[str, TrackedDag]:
+        """Return what is remembered of open DAGs, of listed ones (a closed one was retried), of main DAGs."""
         remembered = watched.remembered or {}
-        unknown = listed - remembered.keys()
+        named = {s.id for s in snapshots} | {s.main_dag_id for s in snapshots if s.main_dag_id}
+        unknown = named - remembered.keys()
         if unknown:
             cluster = watched.cluster
             found = await self._store.read(dag_rows.load_open, cluster.id, cluster.generation, unknown)
@@ -202,7 +251,7 @@ class Watcher:
             await self._commit(watched, polled, news, now)
         else:
             watched.age_unsaved = True
-        watched.health = polled.health
+        watched.health, watched.again_at = polled.health, polled.again_at
         self._remember(watched, polled.observations, news, now)
         if (asked := watched.cluster.poll_wanted_at) is not None and asked <= now:
             await self._answer_request(watched, asked)
@@ -216,6 +265,7 @@ class Watcher:
             observations=news,
             cluster_events=polled.cluster_events,
             out_of_sight_changed=polled.sight_changed,
+            rebuilt=polled.rebuilt,
         )
         remembered = watched.remembered or {}
         saved = await self._store.write(
@@ -266,10 +316,11 @@ class Watcher:
             return True
         if watched is not None and not await self._drop(cluster.id):
             return False
-        interval = self._interval_s(cluster)
+        interval, routes = self._interval_s(cluster), self._connect(cluster)
         self._watched[cluster.id] = Watched(
             cluster=cluster,
-            routes=self._connect(cluster),
+            reader=Reader(routes, everything=cluster.registration.scope == EVERYTHING),
+            lookups=Lookups(routes),
             due_at=first_poll(now, interval_s=interval, random=self._random),
             health=health,
         )
@@ -293,6 +344,7 @@ class Watcher:
     def _next_poll(self, watched: Watched, now: datetime) -> datetime:
         remembered = watched.remembered or {}
         again = [t for d in remembered.values() if (t := d.tracked.look_again_at) is not None]
+        again += [watched.again_at] if watched.again_at else []
         return next_poll(
             now,
             interval_s=self._interval_s(watched.cluster),
@@ -310,10 +362,13 @@ class Watcher:
     def _interval_s(self, cluster: Cluster) -> float:
         return cluster.registration.interval_s or self._defaults.interval_s
 
-    def _policy(self, cluster: Cluster) -> Policy:
+    def _policy(self, watched: Watched) -> Policy:
+        cluster = watched.cluster
+        # An agent may take its time; but after a failed poll nobody knows what happened meanwhile.
+        slow = 0.0 if watched.health.tracking.failures else SLOW_ANSWER_S
         return Policy(
             stall_after_s=cluster.registration.stall_after_s or self._defaults.stall_after_s,
-            max_gap_s=max(3.0, 3 * self._interval_s(cluster)),
+            max_gap_s=max(3.0, 3 * self._interval_s(cluster)) + slow,
         )
 
 
@@ -324,6 +379,13 @@ def _may_poll(watched: Watched) -> bool:
     """
     told = watched.health.tracking.told == AuthFailed.__struct_config__.tag
     return not watched.cluster.paused and (watched.health.state is not ClusterState.AUTH_FAILED or not told)
+
+
+def _with_open_dags(failure: PollFailure, watched: Watched) -> PollFailure:
+    """Name the DAGs whose state is unknown meanwhile."""
+    dags = [d.tracked.snapshot for d in (watched.remembered or {}).values() if not d.tracked.closed]
+    unknown = tuple(dag.name for dag in dags if not (failure.local and is_local(dag.id)))
+    return msgspec.structs.replace(failure, open_dags=unknown)
 
 
 def _differs(old: HealthRow, new: HealthRow) -> bool:

@@ -125,16 +125,13 @@ class Timeline:
         urls = cluster.registration.urls
         return Routes(
             urls,
-            lambda: [
-                connect(
-                    url,
-                    user="root",
-                    password=lambda: self.password,
-                    clock=self.clock,
-                    transport=ToAgent(self._by_host[urlsplit(url).netloc], self.clock),
-                )
-                for url in urls
-            ],
+            lambda url: connect(
+                url,
+                user="root",
+                password=lambda: self.password,
+                clock=self.clock,
+                transport=ToAgent(self._by_host[urlsplit(url).netloc], self.clock),
+            ),
         )
 
 

@@ -28,8 +28,11 @@ from bot.core.events import (
     Finished,
     Forgotten,
     HostLines,
+    LateLines,
+    Missed,
     NotClusterAgent,
     Passed,
+    Reminder,
     Resumed,
     Retried,
     RollbackStarted,
@@ -49,8 +52,9 @@ from bot.core.parts import WHOLE, parts, report_of
 from tests.factories import NOW, at
 
 WORDS = {
-    "started", "discovered", "stage_advanced", "retried", "rollback_started", "cancelling", "stalled",
-    "resumed", "failed", "succeeded", "rolled_back", "passed", "cancelled", "forgotten",
+    "started", "discovered", "stage_advanced", "late_lines", "retried", "rollback_started", "cancelling",
+    "stalled", "resumed", "failed", "reminder", "succeeded", "rolled_back", "passed", "cancelled",
+    "forgotten",
     "cluster_unreachable", "cluster_degraded", "cluster_recovered", "auth_failed", "not_cluster_agent",
     "clock_skewed", "digest",
 }  # fmt: skip
@@ -105,11 +109,13 @@ SAMPLES: dict[type[Event], Event] = {
         Started(**OF_DAG),
         Discovered(**OF_DAG, state=State.FAILED, operator=Operator.CANCEL),
         StageAdvanced(**OF_DAG, finished=REPORTS),
-        Retried(**OF_DAG, passed_stage="a stage"),
+        LateLines(**OF_DAG, position=2, stage_name="a stage", known=3, logs=REPORTS[0].logs),
+        Retried(**OF_DAG, passed_stage="a stage", away_s=400.0, missed=(Missed(kind="retried"),)),
         RollbackStarted(**OF_DAG),
         Cancelling(**OF_DAG),
         Stalled(**OF_DAG, episode=3, quiet_s=600.5, waiting=(EVIDENCE,)),
         Resumed(**OF_DAG, episode=3, quiet_s=700.0),
+        Reminder(**OF_DAG, number=2, failed_at=at(3), holds_lock=True),
         Failed(
             **OF_DAG,
             operator=Operator.ROLLBACK,

@@ -154,4 +154,4 @@ def test_whatever_happens_beginnings_and_ends_alternate(polls: list[str]) -> Non
             assert open_episode is None or isinstance(event, AuthFailed)
             open_episode = event.episode
     assert open_episode is None
-    assert health == Health(episode=health.episode)
+    assert health == Health(episode=health.episode, answers_since=health.answers_since)

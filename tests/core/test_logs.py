@@ -1,12 +1,15 @@
 """Which log lines are new: a multiset difference, because lines have no ids and no promised order."""
 
 from collections import Counter
+from datetime import datetime
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.dag import DagSnapshot, Host, State
 from bot.core.logs import (
+    Known,
     attempt_lines,
     error_code,
     fresh,
@@ -14,8 +17,9 @@ from bot.core.logs import (
     known_before,
     new_lines,
     stage_lines,
+    with_rows,
 )
-from tests.factories import dag, stage, sub_task
+from tests.factories import at, dag, stage, sub_task
 
 LINES = st.lists(st.sampled_from(["a", "b", "c", ""]), max_size=8).map(tuple)
 
@@ -63,36 +67,80 @@ def two_tasks(*lines: tuple[str, ...] | None, state: State = State.FAILED) -> Da
 
 def test_retry_knows_the_lines_of_what_failed() -> None:
     """A retry repeats only what failed: what succeeded keeps its lines as its own."""
-    known = known_before(two_tasks(("x", "y"), ("z",)), {}, everything=False)
-    assert known == {"101": ("x", "y")}
+    known = known_before(two_tasks(("x", "y"), ("z",)), Known(), everything=False)
+    assert known == Known(lines={"101": ("x", "y")}, attempts={"101": 1})
 
 
 def test_rollback_knows_all_lines() -> None:
     """A rollback undoes what succeeded as well: nothing that was logged before belongs to it."""
-    assert known_before(two_tasks(("x",), ("z",)), {}, everything=True) == {"101": ("x",), "102": ("z",)}
+    known = known_before(two_tasks(("x",), ("z",)), Known(), everything=True)
+    assert known.lines == {"101": ("x",), "102": ("z",)}
 
 
 def test_what_was_known_stays_known() -> None:
     """A run keeps what earlier runs knew, and a waiting sub-task without lines changes nothing."""
-    before = {"101": ("x",), "102": ("z",)}
-    assert known_before(two_tasks(None, ("z", "z")), before, everything=True) == {
-        "101": ("x",),
-        "102": ("z", "z"),
-    }
-    assert before == {"101": ("x",), "102": ("z",)}
+    before = Known(lines={"101": ("x",), "102": ("z",)}, attempts={"101": 3})
+    known = known_before(two_tasks(None, ("z", "z")), before, everything=True)
+    assert known.lines == {"101": ("x",), "102": ("z", "z")}
+    assert known.attempts == {"101": 3, "102": 1}
+    assert before.lines == {"101": ("x",), "102": ("z",)}
 
 
 def test_attempt_has_only_its_own_lines() -> None:
     """Lines of all runs are mixed; those known before the attempt are not its own."""
     task = sub_task(lines=("start", "start", "no space", "done"))
-    assert attempt_lines(task, {"101": ("start", "no space")}) == ("start", "done")
-    assert attempt_lines(sub_task(State.PENDING), {"101": ("start",)}) == ()
+    before = Known(lines={"101": ("start", "no space")})
+    assert attempt_lines(task, before) == ("start", "done")
+    assert attempt_lines(sub_task(State.PENDING), before) == ()
+
+
+class Row(msgspec.Struct):
+    """A line in the agent's store."""
+
+    id: int
+    attempt: int
+    content: str
+    created_at: datetime | None = None
+
+
+def test_rows_are_ordered_by_attempt_and_arrival() -> None:
+    """Rows sent late have numbers out of order: what counts is whose they are, and when they came."""
+    rows = [Row(5, 1, "late", at(9)), Row(4, 3, "again", at(8)), Row(2, 1, "b", at(1)), Row(1, 1, "a", at(1))]
+    task = with_rows(sub_task(State.SUCCEED), rows)
+    assert task.lines == ("a", "b", "late", "again")
+    assert task.line_attempts == (1, 1, 1, 3)
+
+
+def test_rows_say_which_lines_are_of_this_run() -> None:
+    """A line of an earlier attempt that arrives late is not taken for one of this run, nor is one lost."""
+    rows = [
+        Row(1, 1, "start"),
+        Row(2, 1, "no space"),
+        Row(9, 1, "late"),
+        Row(3, 2, "undo"),
+        Row(4, 3, "start"),
+    ]
+    task = with_rows(sub_task(State.SUCCEED, id="101", attempts=3), rows)
+    before = Known(lines={"101": ("start", "no space")}, attempts={"101": 1})
+    assert attempt_lines(task, before) == ("undo", "start")
+
+
+def test_lines_told_as_rows_keep_their_order() -> None:
+    """The lines that come with the DAG are the same, in no order: the better known one stays."""
+    rows = [Row(2, 1, "x"), Row(1, 1, "y")]
+    old = two_tasks(("y", "x"))
+    task = with_rows((old.stages or ())[0].sub_tasks[0], rows)
+    ordered = msgspec.structs.replace(old, stages=(stage(1, State.FAILED, sub_tasks=(task,)),))
+    kept = keep_lines(ordered, two_tasks(("x", "y")))
+    assert (kept.stages or ())[0].sub_tasks[0].line_attempts == (1, 1)
+    grown = keep_lines(ordered, two_tasks(("x", "y", "z")))
+    assert (grown.stages or ())[0].sub_tasks[0].lines == ("x", "y", "z")
 
 
 def test_stage_leaves_out_the_silent() -> None:
     """Lines are told per sub-task with its host; one that logged nothing new is not named."""
     snapshot = two_tasks(("x",), ("old",), (), state=State.SUCCEED)
-    (told,) = stage_lines((snapshot.stages or ())[0], {"102": ("old",)})
+    (told,) = stage_lines((snapshot.stages or ())[0], Known(lines={"102": ("old",)}))
     assert (told.host, told.sub_task_id, told.lines) == ("10.0.0.1:2886", "101", ("x",))
 
 

@@ -12,6 +12,8 @@ from bot.core.events import (
     Discovered,
     Event,
     Failed,
+    LateLines,
+    Reminder,
     Resumed,
     StageAdvanced,
     Stalled,
@@ -20,8 +22,8 @@ from bot.core.events import (
 from bot.core.routing import Level, Subscription, destinations, hears
 from tests.core.test_events import SAMPLES
 
-ROUTINE = {Started, Discovered, StageAdvanced, Cancelling, Resumed, Digest}
-ALARMS = {Failed, Stalled, *CLUSTER_EVENTS} - {Digest}
+ROUTINE = {Started, Discovered, StageAdvanced, LateLines, Cancelling, Resumed, Digest}
+ALARMS = {Failed, Reminder, Stalled, *CLUSTER_EVENTS} - {Digest}
 
 
 def told(level: Level) -> set[type[Event]]:
@@ -85,10 +87,10 @@ def test_channels_of_a_cluster(name: str) -> None:
 
 @pytest.mark.parametrize("kind", [*DAG_EVENTS, *CLUSTER_EVENTS])
 def test_failures_are_urgent_and_shown_in_the_channel(kind: type[Event]) -> None:
-    """Only `failed` goes first; failures, stalls and outages are shown in the channel itself."""
+    """Only `failed` goes first; failures, their reminders, stalls and outages are shown in the channel."""
     assert kind.is_failure is (kind is Failed)
     shown = kind.broadcast and not issubclass(kind, ClusterEvent)
-    assert shown is (kind in {Failed, Stalled})
+    assert shown is (kind in {Failed, Reminder, Stalled})
 
 
 def test_level_does_not_depend_on_the_state_of_the_dag() -> None:

@@ -3,11 +3,12 @@
 import msgspec
 import pytest
 
-from bot.core.dag import DagSnapshot, Operator, State
+from bot.core.dag import DagSnapshot, Host, Operator, State
 from bot.core.events import Discovered, StageAdvanced, Started
 from bot.core.stall import Policy
-from bot.core.sweep import Answer, Sweep, sweep
-from bot.core.tracker import TrackedDag, forget
+from bot.core.sweep import Answer, Sweep, forget_all, missing, sweep
+from bot.core.tracked import TrackedDag
+from bot.core.tracker import forget
 from tests.factories import at, dag
 
 POLICY = Policy()
@@ -34,29 +35,28 @@ def test_each_dag_is_observed_with_what_was_remembered_of_it() -> None:
     swept = sweep(tracked, answer(dag(2, id="11"), dag(1, id="12"), seconds=10), POLICY)
     kinds = {i: [type(e) for e in o.events] for i, o in swept.observations.items()}
     assert kinds == {"11": [StageAdvanced], "12": [Started]}
-    assert swept.missing == ()
 
 
 def test_absence_is_no_end() -> None:
     """A DAG that left the list is to be looked up, and nothing is said about it."""
     tracked = remembered(sweep({}, answer(*many(2)), POLICY))
-    swept = sweep(tracked, answer(dag(2, id="11"), seconds=10), POLICY)
-    assert swept.missing == ("10",)
-    assert [*swept.observations] == ["11"]
+    later = answer(dag(2, id="11"), seconds=10)
+    assert missing(tracked, later) == ("10",)
+    assert [*sweep(tracked, later, POLICY).observations] == ["11"]
 
 
 def test_closed_dag_is_not_missed() -> None:
     """What is known to have ended, or is forgotten, need not be in a list."""
     tracked = remembered(sweep({}, answer(*many(2)), POLICY))
     tracked["10"] = forget(tracked["10"], "prod", at(5), "record not found").tracked
-    assert sweep(tracked, answer(seconds=10), POLICY).missing == ("11",)
+    assert missing(tracked, answer(seconds=10)) == ("11",)
 
 
 def test_listed_failure_that_leaves_is_missed() -> None:
     """A failed DAG that stood in the list is open: somebody may have retried, undone or passed it."""
     failed = dag(2, state=State.FAILED, ended_at=at(1))
     tracked = remembered(sweep({}, answer(failed, first_poll=True), POLICY))
-    assert sweep(tracked, answer(seconds=10), POLICY).missing == ("11",)
+    assert missing(tracked, answer(seconds=10)) == ("11",)
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -112,3 +112,75 @@ def test_look_carries_the_circumstances_of_the_answer() -> None:
         "runbook": "https://r",
     }
     assert (look.listed, look.agent_url) == (False, "http://a:1")
+
+
+def sub_dag(main: str, state: State = State.FAILED) -> DagSnapshot:
+    """Return a sub-DAG that pauses in FAILED by design, on the agent 10.0.0.2."""
+    return msgspec.structs.replace(
+        dag(1, id="20167772162028867", name="Start observer", state=state), main_dag_id=main
+    )
+
+
+MAIN = "20167772161028867"
+HOMES = frozenset({Host("10.0.0.1", 2886), Host("10.0.0.2", 2886)})
+
+
+def local(*snapshots: DagSnapshot, homes: frozenset[Host] = HOMES, cluster_read: bool = True) -> Answer:
+    """Return an answer with the agents' own lists."""
+    return Answer(cluster="prod", snapshots=snapshots, at=at(0), homes=homes, cluster_read=cluster_read)
+
+
+def test_sub_dags_are_folded_into_their_main_dag() -> None:
+    """A sub-DAG's pause in FAILED is no failure: it gets no thread and tells nothing."""
+    swept = sweep({}, local(dag(1, id=MAIN, name="Start OB"), sub_dag(MAIN)), POLICY)
+    assert [(i, [e.kind for e in o.events]) for i, o in swept.observations.items()] == [(MAIN, ["started"])]
+
+
+def test_sub_dag_of_a_main_dag_that_failed_stays_folded() -> None:
+    """Its main DAG, which is known, told what is left behind."""
+    main = dag(1, id=MAIN, name="Start OB", state=State.FAILED, ended_at=at(1))
+    tracked = remembered(sweep({}, local(main), POLICY))
+    assert sweep(tracked, local(sub_dag(MAIN)), POLICY).observations == {}
+
+
+def test_sub_dag_is_not_judged_while_its_main_dag_cannot_be_read() -> None:
+    """The main DAG may well be under way on an agent that is silent."""
+    swept = sweep({}, local(sub_dag(MAIN), homes=frozenset({Host("10.0.0.2", 2886)})), POLICY)
+    assert swept.observations == {}
+    assert sweep({}, local(sub_dag("11"), cluster_read=False), POLICY).observations == {}
+
+
+def test_sub_dag_of_nobody_speaks_for_itself() -> None:
+    """Left over from a main DAG that ended before obdag came, it holds its agent's lock."""
+    swept = sweep({}, msgspec.structs.replace(local(sub_dag(MAIN)), first_poll=True), POLICY)
+    assert [[e.kind for e in o.events] for o in swept.observations.values()] == [["discovered"]]
+
+
+def test_dag_is_missing_only_from_a_list_that_was_read() -> None:
+    """An agent that is silent keeps its DAGs to itself, and so does a database that is down."""
+    tracked = remembered(sweep({}, local(dag(1, id=MAIN), dag(1, id="11")), POLICY))
+    assert missing(tracked, local()) == (MAIN, "11")
+    assert missing(tracked, local(homes=frozenset())) == ("11",)
+    assert missing(tracked, local(cluster_read=False)) == (MAIN,)
+
+
+def test_everything_of_an_answer_is_observed() -> None:
+    """What left the list, what is gone and what was found ended besides each get their event."""
+    tracked = remembered(sweep({}, answer(dag(3, id="11"), dag(1, id="12")), POLICY))
+    whole = msgspec.structs.replace(
+        answer(seconds=10),
+        looked_up=(dag(3, id="11", state=State.SUCCEED, ended_at=at(9)),),
+        gone={"12": "record not found"},
+        found=(dag(1, of=1, id="13", state=State.FAILED, ended_at=at(9)),),
+    )
+    swept = sweep(tracked, whole, POLICY)
+    kinds = {i: [e.kind for e in o.events] for i, o in swept.observations.items()}
+    assert kinds == {"11": ["stage_advanced", "succeeded"], "12": ["forgotten"], "13": ["failed"]}
+
+
+def test_rebuilt_cluster_forgets_its_open_dags() -> None:
+    """What is closed already is not told again."""
+    tracked = remembered(sweep({}, answer(*many(2)), POLICY))
+    tracked["10"] = forget(tracked["10"], "prod", at(5), "record not found").tracked
+    closed = forget_all(tracked, "prod", at(9), "The cluster was rebuilt.")
+    assert {i: [e.kind for e in o.events] for i, o in closed.items()} == {"11": ["forgotten"]}

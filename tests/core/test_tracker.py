@@ -11,6 +11,7 @@ from bot.core.events import (
     DagEvent,
     Discovered,
     Failed,
+    LateLines,
     StageAdvanced,
     Stalled,
     Started,
@@ -19,7 +20,8 @@ from bot.core.events import (
     event_id,
 )
 from bot.core.stall import Policy
-from bot.core.tracker import TrackedDag, forget, observe
+from bot.core.tracked import TrackedDag
+from bot.core.tracker import forget, found_finished, observe
 from tests.factories import at, dag, sight, stage, sub_task
 
 POLICY = Policy(stall_after_s=600, max_gap_s=30)
@@ -334,3 +336,98 @@ def test_any_history_is_told_without_doubles(history: list[DagSnapshot], first_p
     once_more = observe(tracked, sight(history[-1], 10.0 * len(history)), POLICY)
     settled = observe(once_more.tracked, sight(history[-1], 10.0 * len(history) + 5), POLICY)
     assert settled.events == ()
+
+
+def test_more_lines_of_a_told_stage_are_told_as_late() -> None:
+    """After an outage of the database lines may come in behind the end of their stage: none is lost."""
+    first = dag(2)
+    done = stage(1, State.SUCCEED, sub_tasks=(sub_task(State.SUCCEED, id="101", lines=("a",)),))
+    more = stage(1, State.SUCCEED, sub_tasks=(sub_task(State.SUCCEED, id="101", lines=("a", "b", "a")),))
+    looks = [
+        (0.0, dag(1)),
+        (10.0, msgspec.structs.replace(first, stages=_with(first, done))),
+        (20.0, msgspec.structs.replace(first, stages=_with(first, more))),
+        (30.0, msgspec.structs.replace(first, stages=_with(first, more))),
+    ]
+    _, events = follow(looks)
+    assert kinds(events) == ["started", "stage_advanced", "late_lines"]
+    late = events[-1]
+    assert isinstance(late, LateLines)
+    assert (late.position, late.known, late.logs[0].lines) == (1, 1, ("b", "a"))
+
+
+def test_nothing_ends_while_an_outage_settles() -> None:
+    """Just after an outage states and lines are still coming in: ends are told a moment later, and once."""
+    over = dag(3, state=State.SUCCEED, ended_at=at(25))
+    tracked = observe(None, sight(dag(2), 0), POLICY).tracked
+    early = observe(tracked, sight(over, 30, listed=False, settling=True), POLICY)
+    assert (kinds(early.events), early.tracked.closed) == ([], False)
+    late = observe(early.tracked, sight(over, 33, listed=False), POLICY)
+    assert kinds(late.events) == ["stage_advanced", "succeeded"]
+    assert late.tracked.closed
+
+
+def test_failure_is_not_told_while_an_outage_settles() -> None:
+    """Its last line may be on its way."""
+    tracked = observe(None, sight(dag(1), 0), POLICY).tracked
+    early = observe(tracked, sight(failed(1), 30, settling=True), POLICY)
+    late = observe(early.tracked, sight(failed(1), 33), POLICY)
+    assert (kinds(early.events), kinds(late.events)) == ([], ["failed"])
+
+
+def test_after_hours_away_the_first_event_names_all_that_was_missed() -> None:
+    """Whoever comes back reads at the first notice what happened meanwhile."""
+    over = dag(3, state=State.SUCCEED, ended_at=at(3000))
+    _, events = follow([(0, dag(1)), (3600, over)])
+    assert kinds(events) == ["started", "stage_advanced", "succeeded"]
+    first = events[1]
+    assert first.away_s == 3600
+    assert [(m.kind, m.stages) for m in first.missed] == [("stage_advanced", (1, 2, 3)), ("succeeded", ())]
+    assert events[2].away_s is None
+
+
+def test_what_is_seen_in_time_is_not_said_to_be_late() -> None:
+    """A pause between two polls is no absence."""
+    _, events = follow([(0, dag(1)), (299, dag(2))])
+    assert [(event.away_s, event.missed) for event in events] == [(None, ()), (None, ())]
+
+
+SHORT = {
+    State.SUCCEED: [],
+    State.FAILED: ["failed"],
+}
+
+
+@pytest.mark.parametrize("state", SHORT)
+def test_dag_that_was_never_listed_is_told_if_it_failed(state: State) -> None:
+    """A DAG shorter than a poll that ended well goes into the history alone."""
+    found = found_finished(sight(dag(1, of=1, state=state, ended_at=at(1)), 600, listed=False))
+    assert kinds(found.events) == SHORT[state]
+    assert found.changed is bool(found.events)
+    assert found.tracked.closed
+    again = observe(found.tracked, sight(found.tracked.snapshot, 610, listed=False), POLICY)
+    assert again.events == ()
+
+
+def sub_dag(current: int = 1, state: State = State.RUNNING) -> DagSnapshot:
+    """Return a sub-DAG of DAG 11 on the agent 10.0.0.2."""
+    snapshot = dag(current, id="20167772162028867", name="Start observer", state=state)
+    return msgspec.structs.replace(snapshot, main_dag_id="11")
+
+
+def test_progress_of_a_sub_dag_is_progress() -> None:
+    """A main DAG that waits for the agents stands still only when they do."""
+    tracked = observe(None, sight(dag(1), 0, sub_dags=(sub_dag(1),)), POLICY).tracked
+    for n, at_stage in enumerate([1, 1, 2, 2], start=1):
+        look = sight(dag(1), 20.0 * n, sub_dags=(sub_dag(at_stage),))
+        tracked = observe(tracked, look, POLICY).tracked
+    assert tracked.quiet_s == 20
+
+
+def test_failure_names_the_agents_whose_sub_dags_stay_behind() -> None:
+    """They keep the locks of those agents."""
+    tracked = observe(None, sight(dag(1), 0), POLICY).tracked
+    left = (sub_dag(1, State.FAILED),)
+    (event,) = observe(tracked, sight(failed(1), 9, listed=False, sub_dags=left), POLICY).events
+    assert isinstance(event, Failed)
+    assert event.holding == ("10.0.0.2:2886",)

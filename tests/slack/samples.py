@@ -227,6 +227,29 @@ EVENTS: dict[str, ev.Event] = {
     "failed": FAILED,
     "failed-rolling-back": ev.Failed(at=at(60), dag=ref(), operator=Operator.ROLLBACK, holds_lock=False),
     "failed-off-the-list": ev.Failed(at=at(60), dag=ref(), failures=(FAILURE,) * 5, listed=False),
+    "failed-agents-left": ev.Failed(
+        at=at(60), dag=ref(), failures=(FAILURE,), listed=False, holding=("10.0.0.8:2886",)
+    ),
+    "reminder": ev.Reminder(at=at(1860), dag=ref(), number=1, failed_at=at(60), holds_lock=True),
+    "late_lines": ev.LateLines(
+        at=at(70),
+        dag=ref(),
+        position=3,
+        stage_name=NAMES[2],
+        known=4,
+        logs=(ev.HostLines(host="10.0.0.8:2886", lines=("observer is up", "zone is active")),),
+    ),
+    "succeeded-while-away": ev.Succeeded(
+        at=at(12_000),
+        dag=ref(9),
+        total_s=723.0,
+        away_s=11_520.0,
+        missed=(
+            ev.Missed(kind="retried"),
+            ev.Missed(kind="stage_advanced", stages=(3, 4, 5)),
+            ev.Missed(kind="succeeded"),
+        ),
+    ),
     "succeeded": SUCCEEDED,
     "succeeded-half": ev.Succeeded(at=at(723), dag=ref(9), total_s=723.0, undone=NAMES[1:3]),
     "rolled_back": ev.RolledBack(at=at(723), dag=ref(1, run=2), total_s=723.0),
@@ -249,6 +272,15 @@ EVENTS: dict[str, ev.Event] = {
         episode=1,
         since=at(0),
         error="the agent answers 500 (OB.Database.Connect)",
+    ),
+    "cluster_degraded-local": ev.ClusterDegraded(
+        at=at(30),
+        cluster="ob-prod",
+        episode=1,
+        since=at(0),
+        error="the agent answers 500 (OB.Database.Connect)",
+        open_dags=("Cluster scale out 1123",),
+        local=True,
     ),
     "auth_failed": ev.AuthFailed(at=at(30), cluster="ob-prod", episode=1, agent="10.0.0.7:2886", error=""),
     "not_cluster_agent": ev.NotClusterAgent(

@@ -7,7 +7,8 @@ from sqlalchemy import Engine, func, select
 from bot.core.dag import DagSnapshot, State
 from bot.core.events import Digest, DigestLine
 from bot.core.stall import Policy
-from bot.core.tracker import Observation, observe
+from bot.core.tracked import Observation
+from bot.core.tracker import observe
 from bot.core.views import ClusterState
 from bot.store import clusters as cluster_rows
 from bot.store import dags as dag_rows

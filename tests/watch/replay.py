@@ -13,6 +13,13 @@ import httpx
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 START = datetime(2026, 5, 9, 2, 0, tzinfo=UTC)
 LISTS = "/api/v1/task/dag/ob/unfinish"
+NOT_ASKED = ("/dags/ob",)
+"""What was not asked when a situation was recorded: the agent is taken for one that does not know it."""
+NOT_OFFERED = {
+    "successful": False,
+    "status": 404,
+    "error": {"errCode": "Common.NotFound", "message": "Element not found: 404 not found"},
+}
 
 
 class ManualClock:
@@ -54,15 +61,21 @@ class RecordedAgent(httpx.AsyncBaseTransport):
         path = request.url.path
         self.asked.append(path)
         if path == "/api/v1/secret":
-            return _answer({"ip": "127.0.0.1", "port": 2886, "public_key": self._key})
+            return self._response(200, _answer({"ip": "127.0.0.1", "port": 2886, "public_key": self._key}))
         exchange = self._newest(path)
+        if exchange is None and path.endswith((*NOT_ASKED, "/logs")):
+            return self._response(404, NOT_OFFERED)
         if exchange is None or not exchange.get("status"):
             raise httpx.ConnectError("no answer was recorded", request=request)
         body = exchange.get("body")
         if path == LISTS and body and (body.get("data") or {}).get("contents"):
             listed = [d for d in body["data"]["contents"] if not self._is_over(d["id"], exchange["t"])]
             body = {**body, "data": {"contents": listed}}
-        return _response(exchange["status"], body)
+        return self._response(exchange["status"], body)
+
+    def _response(self, status: int, body: Any) -> httpx.Response:
+        """Return an answer of now: the recording's own clock is another day's."""
+        return _response(status, {**body, "timestamp": self._clock().isoformat()} if body else body)
 
     def times(self) -> Iterator[float]:
         """Give the times at which this agent was asked about DAGs."""
@@ -79,16 +92,8 @@ class RecordedAgent(httpx.AsyncBaseTransport):
         return by_id is not None and by_id["body"]["data"]["state"] == "SUCCEED"
 
 
-def _answer(data: dict[str, Any]) -> httpx.Response:
-    body = {
-        "successful": True,
-        "timestamp": "2026-05-09T10:00:00.1+08:00",
-        "duration": 1,
-        "status": 200,
-        "traceId": "9f1c0a77be5d2e31",
-        "data": data,
-    }
-    return _response(200, body)
+def _answer(data: dict[str, Any]) -> dict[str, Any]:
+    return {"successful": True, "duration": 1, "status": 200, "traceId": "9f1c0a77be5d2e31", "data": data}
 
 
 def _response(status: int, body: Any) -> httpx.Response:

@@ -46,16 +46,13 @@ async def watch(name: str, folder: Path) -> list[AnyEvent]:
     def routes(cluster: Cluster) -> Routes:
         return Routes(
             cluster.registration.urls,
-            lambda: [
-                connect(
-                    f"http://{agent}",
-                    user="root",
-                    password=lambda: "lab-pass",
-                    clock=clock,
-                    transport=transport,
-                )
-                for agent, transport in recorded.items()
-            ],
+            lambda url: connect(
+                url,
+                user="root",
+                password=lambda: "lab-pass",
+                clock=clock,
+                transport=recorded[url.removeprefix("http://")],
+            ),
         )
 
     await _register(store, agents)

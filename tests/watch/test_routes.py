@@ -3,9 +3,12 @@
 import pytest
 
 from bot.core.health import PollFailure, Trouble
+from bot.obshell.client import AgentClient
+from bot.watch.reading import Reader
 from bot.watch.routes import AllRoutesFailed, CannotConnect, Routes
 from tests.factories import dag
 from tests.watch.fake import (
+    BY_ID,
     DETAILED,
     DOWN,
     LIST,
@@ -35,21 +38,21 @@ def agents() -> list[FakeAgent]:
 @pytest.fixture
 def routes(agents: list[FakeAgent]) -> Routes:
     """Return the routes to the three agents."""
-    return Routes(URLS, lambda: [agent.client() for agent in agents])
+    return Routes(URLS, lambda url: agents[URLS.index(url)].client())
 
 
 async def failure_of(routes: Routes) -> PollFailure:
     """Ask, and return what the failure of all agents means."""
     with pytest.raises(AllRoutesFailed) as caught:
-        await routes.unfinished()
+        await Reader(routes).read()
     return caught.value.failure
 
 
 async def asked(routes: Routes) -> str:
     """Ask, and return which agent answered."""
-    client, snapshots = await routes.unfinished()
-    assert [snapshot.id for snapshot in snapshots] == ["11"]
-    return str(client.url)
+    reading = await Reader(routes).read()
+    assert [snapshot.id for snapshot in reading.snapshots] == ["11"]
+    return reading.route.url
 
 
 async def test_one_agent_is_asked(routes: Routes, agents: list[FakeAgent]) -> None:
@@ -127,10 +130,13 @@ async def test_refused_password_and_no_status_counts_as_refused(
 async def test_dag_of_another_agent_version_leaves_the_summaries(
     routes: Routes, agents: list[FakeAgent]
 ) -> None:
-    """A task type that the agent does not know spoils the details, not the list; no other agent is needed."""
-    agents[0].troubles[DETAILED] = UNKNOWN_TYPE
-    client, (summary,) = await routes.unfinished()
-    assert (str(client.url), summary.id, summary.stages) == (URLS[0], "11", None)
+    """A task type that the agent does not know spoils its DAG's details alone; no other agent is needed."""
+    agents[0].troubles = {DETAILED: UNKNOWN_TYPE, f"{BY_ID}11?show_details=true": UNKNOWN_TYPE}
+    agents[0].listed = (dag(2, id="11"), dag(3, id="12"))
+    reading = await Reader(routes).read()
+    assert [(s.id, s.stages is None) for s in reading.snapshots] == [("11", True), ("12", False)]
+    assert reading.route.url == URLS[0]
+    assert "upgrade that agent" in reading.notes[0]
     assert agents[1].asked == []
 
 
@@ -138,12 +144,12 @@ async def test_clients_that_cannot_be_made_are_a_failure_that_passes(agents: lis
     """A missing certificate is told as a failure of this cluster, and tried again at the next question."""
     missing = ["cannot read ca.pem"]
 
-    def open_clients() -> list[object]:
+    def open_client(url: str) -> AgentClient:
         if missing:
             raise CannotConnect(missing.pop())
-        return [agent.client() for agent in agents]
+        return agents[URLS.index(url)].client()
 
-    routes = Routes(URLS, open_clients)  # type: ignore[arg-type]
+    routes = Routes(URLS, open_client)
     failure = await failure_of(routes)
     assert (failure.trouble, failure.error) == (Trouble.UNREACHABLE, "cannot read ca.pem")
     assert failure.agents == routes.agents == URLS

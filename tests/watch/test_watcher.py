@@ -15,6 +15,7 @@ from bot.core.dag import DagSnapshot, State
 from bot.core.events import AnyEvent, Digest, Failed, Forgotten, decode
 from bot.core.views import ClusterState
 from bot.metrics import Metrics
+from bot.obshell.client import AgentClient
 from bot.store import clusters as cluster_rows
 from bot.store import registering
 from bot.store.clusters import Cluster, HealthRow, Registration
@@ -146,12 +147,12 @@ class House:
         return await self.store.read(cluster_rows.health_of, (await self.cluster(name)).id)
 
     def _routes(self, cluster: Cluster) -> Routes:
-        def open_clients() -> list[Any]:
+        def open_client(url: str) -> AgentClient:
             if cluster.name in self.cannot_connect:
                 raise CannotConnect("cannot read ca.pem: No such file or directory")
-            return [self.agent(url).client() for url in cluster.registration.urls]
+            return self.agent(url).client()
 
-        return Routes(cluster.registration.urls, open_clients)
+        return Routes(cluster.registration.urls, open_client)
 
     def _nudge(self) -> None:
         self.nudges += 1

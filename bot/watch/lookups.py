@@ -1,0 +1,149 @@
+"""What a list cannot tell: DAGs that left it, and DAGs that were never in it.
+
+They are asked for by id, and only in a poll whose list was read: without a database agents answer
+a request for a DAG by asking each other in circles (recording `dag-by-id-without-database`).
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import msgspec
+import structlog
+
+from bot.core import ids
+from bot.core.dag import DagSnapshot, reading
+from bot.core.sweep import Answer, missing
+from bot.core.tracked import TrackedDag
+from bot.obshell.errors import AgentError, DatabaseDown, Gone, NotOffered, TooBig, Unreachable
+from bot.watch.reading import summary_or_details
+from bot.watch.routes import Route, Routes
+
+log = structlog.get_logger()
+
+MAX_LOOKUPS = 20
+"""DAGs looked up by id in one poll; what is left over is looked up in the next."""
+NEAR = 10
+"""Numbers may jump by a million when another server of the database gives them out: only so many after the
+last known one and before a new one are looked up."""
+OVERVIEW_EVERY = timedelta(minutes=10)
+"""How often the list of all DAGs is read, for those that no list of unfinished ones ever showed."""
+
+
+class Overview(msgspec.Struct, frozen=True, kw_only=True):
+    """What the list of all DAGs came to: the highest row number, and DAGs that ended since the last one."""
+
+    newest: int | None
+    ended: tuple[str, ...] = ()
+
+
+@dataclass
+class Lookups:
+    """What one cluster is asked beside its lists, and what of it failed before."""
+
+    routes: Routes
+    overview_at: datetime | None = None
+    _failed: Counter[str] = field(default_factory=Counter, init=False)
+    _overview: set[str] | None = field(default=None, init=False)
+    _stopped: bool = field(default=False, init=False)
+
+    async def complete(
+        self, answer: Answer, route: Route, tracked: Mapping[str, TrackedDag], unseen: Iterable[str]
+    ) -> Answer:
+        """Return the answer with what had left its lists, and with those DAGs that were never in one."""
+        self._stopped = False
+        looked_up: list[DagSnapshot] = []
+        gone: dict[str, str] = {}
+        for dag_id in self._in_turn(missing(tracked, answer)):
+            found = await self._look_up(answer.cluster, route, dag_id)
+            if isinstance(found, Gone):
+                gone[dag_id] = found.message
+            elif found is not None:
+                looked_up.append(found)
+        ended = [dag for dag_id in unseen if (dag := await self._ended(answer.cluster, route, dag_id))]
+        return msgspec.structs.replace(answer, looked_up=tuple(looked_up), gone=gone, found=tuple(ended))
+
+    async def overview(self, answer: Answer, route: Route, newest: int | None) -> Overview | None:
+        """Read the list of all DAGs when it is time for it; None when it is not, or cannot be had."""
+        if self.overview_at is not None and answer.at < self.overview_at:
+            return None
+        self.overview_at = answer.at + OVERVIEW_EVERY
+        try:
+            everything = await route.client.all_dags()
+        except (NotOffered, TooBig) as error:
+            log.info("watch.no_overview", cluster=answer.cluster, agent=route.url, reason=str(error))
+            self.overview_at = datetime.max.replace(tzinfo=answer.at.tzinfo)
+            return None
+        except AgentError as error:
+            log.warning("watch.overview_failed", cluster=answer.cluster, error=str(error))
+            return None
+        rows = [row for dag in everything if (row := ids.row(dag.id)) is not None]
+        highest = max(rows, default=0)
+        known = self._overview
+        self._overview = {dag.id for dag in everything}
+        if newest is None:
+            return Overview(newest=highest)
+        ended = tuple(dag.id for dag in everything if reading(dag) and _is_new(dag.id, known, newest))
+        return Overview(newest=max(newest, highest), ended=ended)
+
+    def postpone(self, dag_ids: Collection[str]) -> None:
+        """Look at these again with the next list of all DAGs."""
+        if self._overview is not None:
+            self._overview -= set(dag_ids)
+
+    def _in_turn(self, wanted: Collection[str]) -> list[str]:
+        """Return which DAGs to look up in this poll: those that failed least often come first."""
+        self._failed = Counter({i: n for i, n in self._failed.items() if i in wanted})
+        return sorted(wanted, key=lambda dag_id: self._failed[dag_id])[:MAX_LOOKUPS]
+
+    async def _look_up(self, cluster: str, route: Route, dag_id: str) -> DagSnapshot | Gone | None:
+        keeper = ids.home(dag_id)
+        asked = route if keeper is None else self.routes.at_home(keeper)
+        if self._stopped or asked is None:
+            return None
+        try:
+            return await summary_or_details(asked.client, dag_id)
+        except Gone as error:
+            return error
+        except (DatabaseDown, Unreachable) as error:
+            # Without a database each further request would make agents call each other. And an agent that
+            # hangs would hold up the rest of this poll by its limit of time for each DAG.
+            self._stopped = True
+            log.warning("watch.lookup_stopped", cluster=cluster, dag=dag_id, error=str(error))
+        except AgentError as error:
+            log.warning("watch.lookup_failed", cluster=cluster, dag=dag_id, error=str(error))
+        self._failed[dag_id] += 1
+        return None
+
+    async def _ended(self, cluster: str, route: Route, dag_id: str) -> DagSnapshot | None:
+        found = await self._look_up(cluster, route, dag_id)
+        return found if isinstance(found, DagSnapshot) and reading(found) else None
+
+
+def between(newest: int | None, answer: Answer, tracked: Collection[str]) -> tuple[str, ...]:
+    """Return ids that were skipped between the last known DAG and new ones: DAGs shorter than a poll."""
+    if newest is None:
+        return ()
+    listed = [row for dag in answer.snapshots if (row := ids.row(dag.id)) is not None]
+    skipped: list[int] = []
+    low = newest
+    for row in sorted(row for row in listed if row > newest and ids.cluster_id(row) not in tracked):
+        gap = range(low + 1, row)
+        skipped += gap if len(gap) <= 2 * NEAR else [*gap[:NEAR], *gap[-NEAR:]]
+        low = row
+    return tuple(map(ids.cluster_id, skipped[:MAX_LOOKUPS]))
+
+
+def newest_of(newest: int | None, answer: Answer) -> int | None:
+    """Return the highest row number that was seen so far; None before any DAG of the cluster was."""
+    rows = [row for dag in answer.snapshots if (row := ids.row(dag.id)) is not None]
+    return max([*rows, *([] if newest is None else [newest])], default=None)
+
+
+def _is_new(dag_id: str, known: set[str] | None, newest: int) -> bool:
+    """Return whether a DAG came after what was known: by the last list of all, or else by its number."""
+    if known is not None:
+        return dag_id not in known
+    row = ids.row(dag_id)
+    return row is not None and row > newest

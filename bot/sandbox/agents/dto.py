@@ -6,7 +6,7 @@ single part, unless a part left data (recording `additional-data`).
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
@@ -98,7 +98,7 @@ def sub_task_dto(sub: SubTaskRow, name: str, spell: Speller, *, inside: bool = F
         "operator": sub.operator,
         "start_time": spell.time(sub.started_at),
         "end_time": spell.time(sub.ended_at),
-        "additional_data": None if inside else sub.plan.data,
+        "additional_data": None if inside else sub.data,
         "execute_times": sub.attempts,
         "execute_agent": {"ip": sub.host.ip, "port": sub.host.port},
         "task_logs": None if waits else [log.text for log in sub.logs],
@@ -120,16 +120,21 @@ def log_dto(log: LogRow, spell: Speller) -> Json:
 
 
 def _node_data(node: NodeRow) -> Json | None:
-    merged: Json = {}
-    for sub in node.sub_tasks:
-        merged |= sub.plan.data or {}
+    merged = _merged(sub.data for sub in node.sub_tasks)
     return merged if merged or len(node.sub_tasks) > 1 else None
 
 
 def _dag_data(dag: DagRow) -> Json | None:
     if len(dag.nodes) == 1:
         return _node_data(dag.nodes[0])
+    return _merged(_node_data(node) for node in dag.nodes)
+
+
+def _merged(parts: Iterable[Json | None]) -> Json:
+    """Return one object of all; objects under the same name are merged too."""
     merged: Json = {}
-    for node in dag.nodes:
-        merged |= _node_data(node) or {}
+    for part in parts:
+        for name, value in (part or {}).items():
+            both = isinstance(value, dict) and isinstance(merged.get(name), dict)
+            merged[name] = merged[name] | value if both else value
     return merged

@@ -6,20 +6,25 @@ lines go on, its result is thrown away (recording `cancelled`).
 """
 
 from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from bot.core.dag import Host, State
+from bot.sandbox.agents.deeds import Doing
+from bot.sandbox.agents.faults import Fault
 from bot.sandbox.agents.plans import Work, error_line
 from bot.sandbox.agents.rows import DagRow, NodeRow, SubTaskRow
-from bot.sandbox.agents.store import TaskStore
+from bot.sandbox.agents.store import Found, TaskStore
 
 PICKUP_TICKS = 0.005
 """Between dispatch and start: some milliseconds, in which a sub-task shows READY."""
 MOST_AT_ONCE = 8
 """So many sub-tasks one agent runs at a time; more wait READY (recording `many-at-once`)."""
 INTERRUPTED = error_line("task unexpectedly interrupted and cannot continue")
+WAITS_FOR_OPERATOR = "wait operator to advance"
+TIMED_OUT = "sub task timeout"
 
 
 class Step(Enum):
@@ -43,6 +48,7 @@ class Execution:
     node: NodeRow
     sub: SubTaskRow
     host: Host
+    work: Work
     steps: deque[Due]
     orphan: bool = False
     left_s: float | None = None
@@ -54,11 +60,15 @@ class Execution:
 
 
 class Executor:
-    """Runs dispatched sub-tasks; `tick_s` is the length of a tick in seconds."""
+    """Runs dispatched sub-tasks; `tick_s` is the length of a tick in seconds.
+
+    `adopt` gives a sub-task its row in the store of the host that runs it.
+    """
 
     def __init__(self, store: TaskStore, tick_s: float) -> None:
         self._store, self._tick_s = store, tick_s
         self._executions: list[Execution] = []
+        self.adopt: Callable[[Found], int] = lambda found: found[2].id
 
     def next_due(self) -> datetime | None:
         """Return when the next step of any execution is due."""
@@ -79,24 +89,31 @@ class Executor:
 
     def accept(self, dag: DagRow, node: NodeRow, sub: SubTaskRow, now: datetime) -> None:
         """Take a dispatched sub-task: it is picked up in a moment."""
+        if sub.local_row is None:
+            sub.local_row = self.adopt((dag, node, sub))
         start = now + timedelta(seconds=PICKUP_TICKS * self._tick_s)
-        steps = deque([(start, Step.PICK_UP, ""), *self._timed(sub.work(), start)])
-        self._executions.append(Execution(dag=dag, node=node, sub=sub, host=sub.host, steps=steps))
+        work = sub.work()
+        steps = deque([(start, Step.PICK_UP, ""), *self._timed(work, sub, start)])
+        self._executions.append(Execution(dag=dag, node=node, sub=sub, host=sub.host, work=work, steps=steps))
 
-    def _timed(self, work: Work, start: datetime) -> list[Due]:
+    def _timed(self, work: Work, sub: SubTaskRow, start: datetime) -> list[Due]:
         length = timedelta(seconds=work.seconds * self._tick_s)
         steps: list[Due] = [
             (start + length * (at / len(work.lines)), Step.LINE, text) for at, text in enumerate(work.lines)
         ]
-        end = start + length
         if work.hangs:
             steps.append((steps[-1][0] if steps else start, Step.HANG, ""))
-        if work.error is not None:
+        return steps + self._ending(work, sub, start + length)
+
+    def _ending(self, work: Work, sub: SubTaskRow, end: datetime) -> list[Due]:
+        """Return how a run ends: the line that tells why it failed comes first, unless it is late."""
+        told = _reason(work, sub)
+        if told is None:
+            return [(end, Step.SUCCEED, "")]
+        if work.error_late:
             late = timedelta(seconds=work.error_late * self._tick_s)
-            told = (end + late, Step.LINE, error_line(work.error))
-            failed: Due = (end, Step.FAIL, "")
-            return [*steps, failed, told] if late else [*steps, told, failed]
-        return [*steps, (end, Step.SUCCEED, "")]
+            return [(end, Step.FAIL, ""), (end + late, Step.LINE, told)]
+        return [(end, Step.LINE, told), (end, Step.FAIL, "")]
 
     def step(self, now: datetime) -> None:
         """Do the earliest due step; `now` is when it is written, never before it was due."""
@@ -107,13 +124,36 @@ class Executor:
             self._executions.remove(execution)
 
     def _do(self, execution: Execution, step: Step, text: str, now: datetime) -> None:
-        dag, node, sub = execution.dag, execution.node, execution.sub
         if step is Step.LINE:
-            self._store.log(dag, node, sub, text, now)
+            self._say(execution, text, now)
         elif step is Step.HANG:
             self._hang(execution, now)
-        elif not execution.orphan:
+        elif not execution.orphan and (step is not Step.SUCCEED or self._is_done(execution, now)):
             self._write_state(execution, step, now)
+
+    def _say(self, execution: Execution, text: str, now: datetime) -> None:
+        self._store.log(execution.dag, execution.node, execution.sub, text, now)
+
+    def _is_done(self, execution: Execution, now: datetime) -> bool:
+        """Do the deed of a run that comes to its end; if it needs longer, the next look is a tick later."""
+        deed = execution.work.deed
+        if deed is None:
+            return True
+        doing = Doing(
+            now=now,
+            dag=execution.dag,
+            sub=execution.sub,
+            say=lambda text: self._say(execution, text, now),
+        )
+        try:
+            done = deed(doing)
+        except Fault as fault:
+            execution.steps.append((now, Step.LINE, f"ERROR: [{fault.error_code}]: {fault.message}"))
+            execution.steps.append((now, Step.FAIL, ""))
+            return False
+        if not done:
+            execution.steps.append((now + timedelta(seconds=self._tick_s), Step.SUCCEED, ""))
+        return done
 
     def _write_state(self, execution: Execution, step: Step, now: datetime) -> None:
         sub = execution.sub
@@ -123,6 +163,23 @@ class Executor:
         else:
             sub.ended_at = now
         self._store.set_sub_task(execution.dag, execution.node, sub, state, sub.operator, now)
+
+    def is_over_limit(self, sub: SubTaskRow, now: datetime) -> bool:
+        """Whether a run has taken longer than it may."""
+        limit = (sub.plan.limit_s - PICKUP_TICKS) * self._tick_s
+        return (
+            sub.state is State.RUNNING
+            and sub.started_at is not None
+            and (now - sub.started_at).total_seconds() >= limit
+        )
+
+    def time_out(self, dag: DagRow, node: NodeRow, sub: SubTaskRow, now: datetime) -> None:
+        """Fail a run that takes too long: the agent that runs it says so, and the scheduler too."""
+        self.stop(sub)
+        self._store.log(dag, node, sub, error_line(f"task {sub.local_row} timeout"), now)
+        self._store.log(dag, node, sub, TIMED_OUT, now)
+        sub.ended_at = now
+        self._store.set_sub_task(dag, node, sub, State.FAILED, sub.operator, now)
 
     def hang(self, sub: SubTaskRow, now: datetime) -> None:
         """Let the run of that sub-task make no progress from now on."""
@@ -155,14 +212,23 @@ class Executor:
         """Drop what that host was doing: its agent died."""
         self._executions = [e for e in self._executions if e.host != host]
 
+    def postpone(self, now: datetime, lags: Mapping[Host, timedelta]) -> None:
+        """Move what was due before now to now, or on some hosts so much later."""
+        for execution in self._executions:
+            earliest = now + lags.get(execution.host, timedelta(0))
+            execution.steps = deque((max(at, earliest), step, text) for at, step, text in execution.steps)
+
     def resume(self, dag: DagRow, node: NodeRow, sub: SubTaskRow, now: datetime) -> None:
         """Go on with a sub-task whose agent came back: from its start, or it fails.
 
         A resumed one keeps its attempt and is shown RUNNING all the time (recording `maintainer-restarts`).
         """
         if sub.plan.resumable:
-            steps = deque(self._timed(sub.work(), now))
-            self._executions.append(Execution(dag=dag, node=node, sub=sub, host=sub.host, steps=steps))
+            work = sub.work()
+            steps = deque(self._timed(work, sub, now))
+            self._executions.append(
+                Execution(dag=dag, node=node, sub=sub, host=sub.host, work=work, steps=steps)
+            )
             return
         self._store.log(dag, node, sub, INTERRUPTED, now)
         sub.ended_at = now
@@ -170,3 +236,12 @@ class Executor:
 
     def _of(self, sub: SubTaskRow) -> list[Execution]:
         return [e for e in self._executions if e.sub is sub]
+
+
+def _reason(work: Work, sub: SubTaskRow) -> str | None:
+    """Return the line that tells why a run fails, None for one that succeeds."""
+    if work.pauses:
+        return WAITS_FOR_OPERATOR
+    if work.panics is not None:
+        return error_line(f"task {sub.local_row} panic: {work.panics}")
+    return None if work.error is None else error_line(work.error)

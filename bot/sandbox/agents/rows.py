@@ -5,6 +5,7 @@ A time of `None` is one that an operator has reset: agents spell it as the epoch
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from bot.core.dag import Host, Operator, State
 from bot.sandbox.agents.plans import DagPlan, PartPlan, StagePlan, Work
@@ -37,10 +38,16 @@ class Row:
 
 @dataclass(eq=False, kw_only=True)
 class SubTaskRow(Row):
-    """A sub-task; `attempts` counts dispatches, `runs` and `undos` those of each direction."""
+    """A sub-task; `attempts` counts dispatches, `runs` and `undos` those of each direction.
+
+    `data` is what it left as additional data. `local_row` is its row in the store of the agent that runs it,
+    which for a sub-task of the cluster's store is another one than its own (recording `timeout`).
+    """
 
     plan: PartPlan
     host: Host
+    data: dict[str, Any] | None = None
+    local_row: int | None = None
     attempts: int = 0
     runs: int = 0
     undos: int = 0

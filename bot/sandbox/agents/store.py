@@ -11,12 +11,21 @@ from bot.sandbox.agents.history import Change, Moment, Subject, Written
 from bot.sandbox.agents.plans import DagPlan, StagePlan
 from bot.sandbox.agents.rows import DagRow, LogRow, NodeRow, SubTaskRow
 
+Found = tuple[DagRow, NodeRow, SubTaskRow]
+"""A sub-task with its node and DAG."""
+
 
 class TaskStore:
-    """All DAGs ever created, with their nodes, sub-tasks and log lines; ids of each kind count from 1."""
+    """All DAGs ever created, with their nodes, sub-tasks and log lines; ids of each kind count from 1.
 
-    def __init__(self, history: list[Moment] | None = None) -> None:
+    A line of more than `longest_line` bytes is not stored, without a trace (recording `log-line-too-long`).
+    An agent's own store also has `copies` of the cluster's sub-tasks that it ran (recording `ids`).
+    """
+
+    def __init__(self, history: list[Moment] | None = None, *, longest_line: int | None = None) -> None:
         self.dags: list[DagRow] = []
+        self.copies: dict[int, Found] = {}
+        self._longest_line = longest_line
         self.history: list[Moment] = [] if history is None else history
         self._dag_ids, self._node_ids = count(1), count(1)
         self._sub_task_ids, self._log_ids = count(1), count(1)
@@ -44,6 +53,7 @@ class TaskStore:
                 ended_at=now,
                 plan=part,
                 host=part.host or creator,
+                data=part.data,
             )
             for part in plan.parts
         ]
@@ -59,7 +69,13 @@ class TaskStore:
         """Return the node of that row with its DAG."""
         return next(((dag, node) for dag in self.dags for node in dag.nodes if node.id == row_id), None)
 
-    def sub_task(self, row_id: int) -> tuple[DagRow, NodeRow, SubTaskRow] | None:
+    def adopt(self, found: Found) -> int:
+        """Keep a copy of another store's sub-task; returns its row here."""
+        row = next(self._sub_task_ids)
+        self.copies[row] = found
+        return row
+
+    def sub_task(self, row_id: int) -> Found | None:
         """Return the sub-task of that row with its node and DAG."""
         return next(
             (
@@ -98,7 +114,9 @@ class TaskStore:
         self._note(dag, sub, Subject.SUB_TASK, node.position, now, attempts=sub.attempts)
 
     def log(self, dag: DagRow, node: NodeRow, sub: SubTaskRow, text: str, now: datetime) -> None:
-        """Store a line of a sub-task."""
+        """Store a line of a sub-task, unless it is too long."""
+        if self._longest_line is not None and len(text.encode()) > self._longest_line:
+            return
         sub.logs.append(
             LogRow(id=next(self._log_ids), sub_task_id=sub.id, attempt=sub.attempts, text=text, at=now)
         )

@@ -1,11 +1,12 @@
 """What people look at, from the stored state."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 
+from bot.core.ids import is_local
 from bot.core.logs import LogLine
 from bot.core.tracked import TrackedDag
 from bot.core.views import ClusterState, ClusterView, DagView
@@ -22,6 +23,9 @@ _UNSEEN = frozenset(
         ClusterState.NOT_CLUSTER_AGENT,
     )
 )
+
+LOCAL_UNSEEN = timedelta(minutes=2)
+"""The sight of an agent's own DAG is stored every half minute: this much later it is out of sight."""
 
 
 def dag_view(connection: Connection, dag_pk: int, now: datetime) -> DagView | None:
@@ -106,6 +110,7 @@ def _dags() -> Select[*tuple[Any, ...]]:
             clusters.c.name.label("cluster"),
             health.c.state.label("health"),
             health.c.checked_at,
+            health.c.attempted_at,
         )
         .join(runs, (runs.c.dag == dags.c.id) & (runs.c.number == dags.c.run))
         .join(clusters, clusters.c.id == dags.c.cluster_id)
@@ -115,9 +120,8 @@ def _dags() -> Select[*tuple[Any, ...]]:
 
 def _view(row: Row[*tuple[Any, ...]], now: datetime) -> DagView:
     tracked = decode(row.tracking, row.last_seen)
-    closed = row.closed_at is not None
-    unseen = not closed and row.health in _UNSEEN
-    checked_at = row.closed_at or row.checked_at or tracked.observed_at
+    seen_at, unseen = _last_sight(row, tracked)
+    checked_at = row.closed_at or seen_at
     return DagView(
         cluster=row.cluster,
         snapshot=tracked.snapshot,
@@ -128,8 +132,19 @@ def _view(row: Row[*tuple[Any, ...]], now: datetime) -> DagView:
         first_seen_at=tracked.first_seen_at,
         checked_at=checked_at,
         elapsed_s=elapsed_s(tracked, row.closed_at, now),
-        unknown_since=checked_at if unseen else None,
+        unknown_since=checked_at if unseen and row.closed_at is None else None,
     )
+
+
+def _last_sight(row: Row[*tuple[Any, ...]], tracked: TrackedDag) -> tuple[datetime, bool]:
+    """Return when an open DAG was last seen, and whether its state is unknown since then.
+
+    An agent's own DAG is seen while that agent answers, whatever the state of the cluster.
+    """
+    if not is_local(tracked.snapshot.id):
+        return row.checked_at or tracked.observed_at, row.health in _UNSEEN
+    asked_at = row.attempted_at or tracked.observed_at
+    return tracked.observed_at, asked_at - tracked.observed_at > LOCAL_UNSEEN
 
 
 def elapsed_s(tracked: TrackedDag, closed_at: datetime | None, now: datetime) -> float:

@@ -55,18 +55,17 @@ class Reader:
         reading = Reading(route, snapshots, notes=notes)
         if self.everything:
             await self._learn_members(route)
-            local = await self._local()
-            reading.snapshots += local.snapshots
-            reading.homes, reading.notes = local.homes, reading.notes + local.notes
+            local, reading.homes = await self._local()
+            reading.snapshots += local
+            reading.notes += self.routes.notes
         return reading
 
     async def _without_cluster(self, error: AllRoutesFailed) -> Reading:
-        local = await self._local()
-        if not local.homes:
+        snapshots, homes = await self._local()
+        if not homes:
             raise error
-        failure = error.failure
-        first = next(route for route in self.routes.all if route.home in local.homes)
-        return Reading(first, local.snapshots, local.homes, failure=_locally(failure))
+        first = next(route for route in self.routes.all if route.home in homes)
+        return Reading(first, snapshots, homes, failure=_locally(error.failure))
 
     async def _learn_members(self, route: Route) -> None:
         """Take up the agents of the cluster that are not registered."""
@@ -83,35 +82,22 @@ class Reader:
         scheme = route.client.url.scheme
         self.routes.add(f"{scheme}://{member}" for member in members if member not in known)
 
-    async def _local(self) -> "_Local":
-        """Return what all agents do on their own; each is asked once, all at the same time."""
+    async def _local(self) -> tuple[tuple[DagSnapshot, ...], frozenset[Host]]:
+        """Return what agents do on their own, and which agents said so; all are asked at the same time."""
         found = await asyncio.gather(*(self._of_agent(route) for route in self.routes.rested()))
-        seen = {snapshot.id: snapshot for local in found for snapshot in local.snapshots}
-        return _Local(
-            tuple(seen.values()),
-            frozenset(home for local in found for home in local.homes),
-            tuple(note for local in found for note in local.notes),
-        )
+        seen = {snapshot.id: snapshot for snapshots, _ in found for snapshot in snapshots}
+        return tuple(seen.values()), frozenset(home for _, home in found if home is not None)
 
-    async def _of_agent(self, route: Route) -> "_Local":
+    async def _of_agent(self, route: Route) -> tuple[tuple[DagSnapshot, ...], Host | None]:
         try:
             snapshots = await _own(route.client)
         except AgentError as error:
             await self.routes.failure(route, error)
+            route.note = f"the own tasks of {route.url} cannot be read: {error.message}"
             log.warning("watch.local_unread", agent=route.url, error=str(error))
-            return _Local(notes=(f"the own tasks of {route.url} cannot be read: {error.message}",))
+            return (), None
         route.answered()
-        home = await _find_home(route)
-        return _Local(snapshots, frozenset({home} if home else ()))
-
-
-@dataclass
-class _Local:
-    """What agents keep themselves."""
-
-    snapshots: tuple[DagSnapshot, ...] = ()
-    homes: frozenset[Host] = frozenset()
-    notes: tuple[str, ...] = ()
+        return snapshots, await _find_home(route)
 
 
 async def summary_or_details(client: AgentClient, dag_id: str) -> DagSnapshot:

@@ -36,7 +36,7 @@ class Route:
 
     `home` is how the agent calls itself, once it was asked; `failures` counts those in a row; `rest` the
     polls for which a silent agent is left alone. One that `refused` the password is never asked again: each
-    try is a failed login at the database.
+    try is a failed login at the database. `note` says for people what of its own could not be read.
     """
 
     client: AgentClient
@@ -45,6 +45,7 @@ class Route:
     rest: int = 0
     refused: bool = False
     has_logs: bool = True
+    note: str | None = None
 
     @property
     def url(self) -> str:
@@ -54,6 +55,7 @@ class Route:
     def answered(self) -> None:
         """Note a good answer."""
         self.failures = self.rest = 0
+        self.note = None
 
     def failed(self, trouble: Trouble) -> None:
         """Note a failure: the agent may come back as another one, and is left alone for some polls."""
@@ -114,6 +116,11 @@ class Routes:
             agents=self.agents,
             identity=await _identity(route.client) if trouble is Trouble.NOT_CLUSTER else None,
         )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What cannot be read of agents, for people."""
+        return tuple(route.note for route in self._routes if route.note)
 
     @property
     def all(self) -> tuple[Route, ...]:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import httpx
@@ -17,7 +17,12 @@ from tests.watch.replay import ManualClock
 LIST = "/api/v1/task/dag/ob/unfinish"
 DETAILED = f"{LIST}?show_details=true"
 BY_ID = "/api/v1/task/dag/"
+OWN = "/api/v1/task/dag/agent/unfinish"
+EVERYTHING = "/api/v1/task/dags/ob"
+LOGS = "/api/v1/task/sub_task/"
 STATUS = "/api/v1/status"
+INFO = "/api/v1/info"
+MEMBERS = "/api/v1/ob/info"
 UNSET = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -35,6 +40,7 @@ WRONG_PASSWORD = Refusal(
 NO_DATABASE = Refusal(500, "OB.Server.Process.NotExist", "observer process not exist")
 NOT_CLUSTER = Refusal(500, "Common.Unexpected", "Unexpected error: ocsagent cannot build response body")
 UNKNOWN_TYPE = Refusal(500, "Common.Unexpected", "Unexpected error: task type NewTask not register")
+NO_ROUTE = Refusal(404, "Common.NotFound", "Element not found: 404 not found")
 GONE = Refusal(404, "Task.NotFound", "Task not found: record not found")
 DOWN = None
 """Nobody listens."""
@@ -43,13 +49,21 @@ DOWN = None
 class FakeAgent(httpx.AsyncBaseTransport):
     """Answers the list with `listed` and a DAG by its id with those and `known`.
 
-    `troubles` maps beginnings of targets to what is wrong there. While `gate` is closed no list is answered.
+    `own` are the DAGs of its own store, `everything` all that ever ran (None: the agent is too old to say),
+    `rows` the logs by sub-task, `members` the agents of the cluster. `troubles` maps beginnings of targets to
+    what is wrong there. While `gate` is closed no list is answered.
     """
 
     def __init__(self, clock: ManualClock, url: str = "http://10.0.0.1:2886") -> None:
         self.url = url
         self.listed: tuple[DagSnapshot, ...] = ()
         self.known: tuple[DagSnapshot, ...] = ()
+        self.own: tuple[DagSnapshot, ...] = ()
+        self.everything: tuple[DagSnapshot, ...] | None = None
+        self.rows: dict[str, list[tuple[int, int, str]]] = {}
+        self.members: tuple[str, ...] = ()
+        self.identity = "CLUSTER AGENT"
+        self.skew = timedelta()
         self.troubles: dict[str, Refusal | None] = {}
         self.ob_state = 3
         self.asked: list[str] = []
@@ -67,7 +81,7 @@ class FakeAgent(httpx.AsyncBaseTransport):
 
     def by_id(self) -> list[str]:
         """Return the ids of the DAGs that were looked up."""
-        wanted = [target for target in self.asked if target.startswith(BY_ID) and not target.startswith(LIST)]
+        wanted = [t for t in self.asked if t.startswith(BY_ID) and not t.startswith((LIST, OWN))]
         return [target.removeprefix(BY_ID).partition("?")[0] for target in wanted]
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -92,17 +106,34 @@ class FakeAgent(httpx.AsyncBaseTransport):
 
     def _good(self, path: str, *, details: bool) -> httpx.Response:
         if path == LIST:
-            return self._answer(data={"contents": [told(dag, details=details) for dag in self.listed]})
-        if path.startswith(STATUS):
-            return self._answer(data={"agent": {"identity": "CLUSTER AGENT"}, "obState": self.ob_state})
+            return self._list(self.listed, details=details)
+        if path == OWN:
+            return self._list(self.own, details=details)
+        if path == EVERYTHING and self.everything is not None:
+            return self._list(self.everything, details=False)
+        if path == STATUS:
+            return self._answer(data={"agent": {"identity": self.identity}, "obState": self.ob_state})
+        if path == INFO:
+            host, _, port = self.url.removeprefix("http://").rpartition(":")
+            return self._answer(data={"identity": self.identity, "ip": host, "port": int(port)})
+        if path == MEMBERS:
+            hosts = [member.rpartition(":") for member in self.members]
+            return self._answer(data={"agent_info": [{"ip": h, "port": int(p)} for h, _, p in hosts]})
+        if path.startswith(LOGS) and (rows := self.rows.get(path.split("/")[-2])):
+            return self._answer(data={"contents": [_row(*row) for row in rows]})
+        if not path.startswith(BY_ID):
+            return self._answer(error={"errCode": NO_ROUTE.code, "message": NO_ROUTE.message}, status=404)
         dag_id = path.removeprefix(BY_ID)
-        found = [dag for dag in (*self.listed, *self.known) if dag.id == dag_id]
+        found = [dag for dag in (*self.listed, *self.known, *self.own) if dag.id == dag_id]
         if not found:
             return self._answer(error={"errCode": GONE.code, "message": GONE.message}, status=GONE.status)
         return self._answer(data=told(found[0], details=details))
 
+    def _list(self, dags: tuple[DagSnapshot, ...], *, details: bool) -> httpx.Response:
+        return self._answer(data={"contents": [told(dag, details=details) for dag in dags]})
+
     def _answer(self, *, status: int = 200, **members: Any) -> httpx.Response:
-        body = wrapped(status=status, timestamp=self._clock().isoformat(), **members)
+        body = wrapped(status=status, timestamp=(self._clock() + self.skew).isoformat(), **members)
         headers = {"Content-Type": "application/json"}
         content = httpx.ByteStream(json.dumps(body).encode())
         return httpx.Response(status, stream=content, headers=headers)
@@ -117,6 +148,7 @@ def told(dag: DagSnapshot, *, details: bool = True) -> dict[str, Any]:
         "max_stage": dag.max_stage,
         "maintenance_type": int(dag.maintenance),
         "nodes": stages,
+        "additional_data": {"main_dag_id": dag.main_dag_id} if dag.main_dag_id and details else None,
         **_life(dag),
     }
 
@@ -135,6 +167,10 @@ def _task(task: SubTask) -> dict[str, Any]:
         "task_logs": lines,
         **_life(task),
     }
+
+
+def _row(number: int, attempt: int, line: str) -> dict[str, Any]:
+    return {"id": number, "execute_times": attempt, "log_content": line}
 
 
 def _life(of: DagSnapshot | Stage | SubTask) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from bot.core.tracker import ZONE_STEP_S
 BUILDING = frozenset({"SINGLE", "MASTER", "FOLLOWER"})
 """Identities of agents whose cluster does not exist (yet)."""
 _UNDER_WAY = frozenset({State.READY, State.RUNNING})
-_EARLIER_S = 2.0
+_EXACT_S = 2.0
+"""Times of one moment differ by less."""
 
 
 def rebuilt(
@@ -47,6 +48,8 @@ def _another(tracked: TrackedDag, new: DagSnapshot) -> str | None:
         return f"DAG {new.id} had ended and runs for the first time now"
     if _created_after(old, new):
         return f"DAG {new.id} had failed and was created after that"
+    if _began_again(old, new):
+        return f"DAG {new.id} was created and began once more"
     if _starts_earlier(tracked.first_started_at, new.started_at):
         return f"DAG {new.id} began before it was first seen to begin"
     return None
@@ -65,10 +68,25 @@ def _created_after(old: DagSnapshot, new: DagSnapshot) -> bool:
     return old.ended_at is not None and new.ended_at is not None and new.ended_at > old.ended_at
 
 
+def _began_again(old: DagSnapshot, new: DagSnapshot) -> bool:
+    """Return whether two looks at a first run show different ones: neither its creation nor its start moves."""
+    if old.state is not State.RUNNING or new.state not in _UNDER_WAY:
+        return False
+    return _moved(old.ended_at, new.ended_at) and _moved(old.started_at, new.started_at)
+
+
+def _moved(old: datetime | None, new: datetime | None) -> bool:
+    return old is not None and new is not None and _beside_zone((new - old).total_seconds())
+
+
+def _beside_zone(difference_s: float) -> bool:
+    """Return whether two times differ by more than the zones that two agents label them with."""
+    return abs(difference_s - round(difference_s / ZONE_STEP_S) * ZONE_STEP_S) > _EXACT_S
+
+
 def _starts_earlier(first: datetime | None, now: datetime | None) -> bool:
     """Return whether a start moved back, other than by the zone that some agent labels it with."""
     if first is None or now is None:
         return False
     back = (first - now).total_seconds()
-    beside_zone = abs(back - round(back / ZONE_STEP_S) * ZONE_STEP_S)
-    return back > _EARLIER_S and beside_zone > _EARLIER_S
+    return back > _EXACT_S and _beside_zone(back)

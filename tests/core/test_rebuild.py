@@ -36,6 +36,7 @@ ANOTHER: dict[str, tuple[DagSnapshot, DagSnapshot]] = {
     "other stages": (dag(1), renamed(dag(1))),
     "one that ended runs": (DONE, dag(1, started_at=at(500), ended_at=at(499))),
     "one that failed is created": (FAILED, dag(1, started_at=at(500), ended_at=at(499))),
+    "one that runs begins once more": (dag(2), dag(1, started_at=at(500), ended_at=at(499))),
     "an earlier start": (dag(1), dag(1, started_at=at(-100))),
 }
 
@@ -50,6 +51,15 @@ THE_SAME: dict[str, tuple[DagSnapshot, DagSnapshot]] = {
     "it ends": (dag(3), DONE),
     "an agent of another zone tells its start": (dag(1), dag(1, started_at=at(-8 * 3600))),
     "an agent of a zone of quarters tells its start": (dag(1), dag(1, started_at=at(-5.75 * 3600))),
+    "it was only accepted at the first look": (
+        dag(1, state=State.READY, started_at=at(-1), ended_at=at(-1)),
+        dag(1, started_at=at(5), ended_at=at(-1)),
+    ),
+    "it was retried between two looks": (dag(2), dag(2, started_at=at(500), ended_at=None)),
+    "an agent of another zone tells both times": (
+        dag(1),
+        dag(1, started_at=at(3600), ended_at=at(3599)),
+    ),
     "its times are not set": (dag(1), dag(1, started_at=None, ended_at=None)),
 }
 

@@ -4,7 +4,7 @@ import pytest
 
 from bot.core.dag import Host
 from bot.sandbox.agents.agent import SimulatedAgent
-from bot.sandbox.agents.cluster import Database
+from bot.sandbox.agents.database import Database
 from tests.cli.agents import PASSWORD, Served, cluster_agent, served
 from tests.cli.conftest import Program
 

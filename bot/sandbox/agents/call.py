@@ -6,18 +6,29 @@ from typing import Any
 
 import msgspec
 
+from bot.core.dag import Host
 from bot.sandbox.agents.faults import Fault, not_found
 from bot.sandbox.agents.request import Request
 from bot.sandbox.agents.seals import go_kind
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """`id` is the one in the path, `body` is opened, `now` is the time of the cluster, not of the agent."""
+    """`id` is the one in the path, `body` is opened, `now` is the time of the cluster, not of the agent.
+
+    `keys` are those in the header, with which some answers are sealed. `origin` is the FOLLOWER that
+    forwarded the request.
+    """
 
     request: Request
     id: str
     body: bytes
     now: datetime
+    keys: bytes = b""
+    origin: Host | None = None
+
+    def with_keys(self, keys: bytes) -> "Call":
+        """Return the same call with the keys of its header."""
+        return msgspec.structs.replace(self, keys=keys)
 
     def operator(self, struct: str) -> str:
         """Return the operator that the body asks for; raises `Fault` as the agent's binding does.
@@ -27,17 +38,31 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         """
         members = self._members()
         value = members.get("operator")
-        if value is not None and not isinstance(value, str):
-            raise _unbound(
-                f"json: cannot unmarshal {go_kind(value)} into Go struct field {struct}.operator "
-                "of type string"
-            )
-        if not value:
-            raise _unbound(
-                f"Key: '{struct}.Operator' Error:Field validation for 'Operator' failed on the 'required' tag"
-            )
+        value = self._text(struct, "operator", members)
         if members.get("id", self.id) != self.id:
             raise not_found("dag id not match")
+        return value
+
+    def text(self, struct: str, name: str) -> str:
+        """Return a text that the body must have; raises `Fault`."""
+        return self._text(struct, name, self._members())
+
+    def member(self, name: str) -> Any:
+        """Return what the body has under that name, None for nothing; raises `Fault`."""
+        return self._members().get(name.lower())
+
+    @staticmethod
+    def _text(struct: str, name: str, members: dict[str, Any]) -> str:
+        value = members.get(name)
+        if value is not None and not isinstance(value, str):
+            raise _unbound(
+                f"json: cannot unmarshal {go_kind(value)} into Go struct field {struct}.{name} of type string"
+            )
+        if not value:
+            field = name.capitalize()
+            raise _unbound(
+                f"Key: '{struct}.{field}' Error:Field validation for '{field}' failed on the 'required' tag"
+            )
         return value
 
     def _members(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ single part, unless a part left data (recording `additional-data`).
 
 import json
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import msgspec
@@ -16,6 +16,8 @@ from bot.core.dag import State
 from bot.sandbox.agents.rows import DagRow, LogRow, NodeRow, SubTaskRow
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+GO_ZERO = "0001-01-01T00:00:00Z"
+"""A time that was never set, as Go writes it."""
 NEVER_STARTED = (State.PENDING, State.READY)
 GO_ESCAPES = str.maketrans(
     {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -25,19 +27,25 @@ Json = dict[str, Any]
 
 
 class Speller(msgspec.Struct, frozen=True, kw_only=True):
-    """How one store spells ids and times; the cluster's keeps log times in whole seconds, and no more."""
+    """How one store spells ids and times; the cluster's keeps log times in whole seconds, and no more.
+
+    `shift` is how far the clock or zone of the store is ahead of the agent's. Agents before 4.3.1.0 do not
+    tell what `maintenance` a DAG is.
+    """
 
     generic_id: Callable[[int], str]
     zone: tzinfo
     whole_seconds: bool
+    shift: timedelta = timedelta(0)
+    maintenance: bool = True
 
     def time(self, at: datetime | None) -> str:
-        """Return a time as its columns show it."""
-        return go_time(at or EPOCH, self.zone)
+        """Return a time as its columns show it; one that was reset is the epoch."""
+        return go_time(EPOCH if at is None else at + self.shift, self.zone)
 
     def log_time(self, at: datetime) -> str:
         """Return the time at which a log row was stored."""
-        return go_time(at.replace(microsecond=0) if self.whole_seconds else at, self.zone)
+        return self.time(at.replace(microsecond=0) if self.whole_seconds else at)
 
 
 def go_time(at: datetime, zone: tzinfo) -> str:
@@ -55,14 +63,17 @@ def encode(value: Any) -> bytes:
 
 def dag_dto(dag: DagRow, spell: Speller, *, details: bool) -> Json:
     """Return a DAG; without details `nodes` and `additional_data` are null."""
+    maintenance = {
+        "maintenance_type": int(dag.plan.maintenance),
+        "maintenance_key": dag.plan.key,
+    }
     return {
         "id": spell.generic_id(dag.id),
         "dag_id": dag.id,
         "name": dag.name,
         "stage": dag.stage,
         "max_stage": len(dag.nodes),
-        "maintenance_type": int(dag.plan.maintenance),
-        "maintenance_key": dag.plan.key,
+        **(maintenance if spell.maintenance else {}),
         "state": dag.state,
         "operator": dag.operator,
         "start_time": spell.time(dag.started_at),
@@ -70,6 +81,12 @@ def dag_dto(dag: DagRow, spell: Speller, *, details: bool) -> Json:
         "additional_data": _dag_data(dag) if details else None,
         "nodes": [node_dto(node, spell, inside=True) for node in dag.nodes] if details else None,
     }
+
+
+def created_dto(dag: DagRow, spell: Speller) -> Json:
+    """Return a DAG as who creates it gets it: of the cluster's store without times (`creation-answer`)."""
+    unset = {"start_time": GO_ZERO, "end_time": GO_ZERO} if spell.whole_seconds else {}
+    return dag_dto(dag, spell, details=False) | unset
 
 
 def node_dto(node: NodeRow, spell: Speller, *, inside: bool = False) -> Json:

@@ -8,6 +8,8 @@ from typing import Any
 OMITTED: Any = object()
 """No `data` member at all, which differs from one that is null."""
 
+NO_ANSWER = "ocsagent cannot build response body"
+
 UNAUTHORIZED = 10008
 UNDECIPHERABLE = 1
 
@@ -43,6 +45,14 @@ class Panic(Exception):
         self.in_body = in_body
 
 
+class Storm(Exception):
+    """Agents call each other without end; `fault` is what the first of them would have said."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__("storm")
+        self.fault = fault
+
+
 class Moved(Exception):
     """A known route with a slash too many."""
 
@@ -58,7 +68,17 @@ def not_found(what: str = "record not found") -> Fault:
 
 def no_answer() -> Fault:
     """Say what comes of a handler that returns nothing, as cluster lists do outside of a cluster."""
-    return Fault(500, "Common.Unexpected", "Unexpected error: ocsagent cannot build response body")
+    return Fault(500, "Common.Unexpected", f"Unexpected error: {NO_ANSWER}")
+
+
+def identity_unknown(identity: str) -> Fault:
+    """Say that nothing is known to do for an agent of that identity."""
+    return Fault(500, "Agent.Identify.Unknown", f"Agent identify is unknown: {identity}")
+
+
+def not_holding() -> Fault:
+    """Say that the agent never reached a database since it was started."""
+    return Fault(500, "Agent.OceanBase.NotHold", "Agent is not holding OceanBase")
 
 
 def denied(kind: str, message: str) -> Fault:

@@ -3,8 +3,10 @@
 from typing import TYPE_CHECKING
 
 from bot.sandbox.agents.call import Call
-from bot.sandbox.agents.cluster import Database
+from bot.sandbox.agents.database import Database
 from bot.sandbox.agents.dto import Json, go_time
+from bot.sandbox.agents.identities import WITHOUT_DATABASE
+from bot.sandbox.agents.release import Feature
 
 if TYPE_CHECKING:
     from bot.sandbox.agents.agent import SimulatedAgent
@@ -12,41 +14,50 @@ if TYPE_CHECKING:
 RUNNING = 2
 SQL_PORT_STEP = -5
 """The recorded agent on 2886 had its observer's SQL on 2881."""
-VERSION = "4.5.0.0-0"
 OB_VERSION = "4.3.5.1"
 OB_BUILD = "101000042025031818"
+INFO_SINCE = {
+    "obVersion": Feature.FORWARDING,
+    "isObproxyAgent": Feature.AGENT_PASSWORD,
+    "security": Feature.AGENT_PASSWORD,
+    "supportedAuth": Feature.SUPPORTED_AUTH,
+}
+"""What agents did not always tell of themselves."""
 
 
 def info(agent: "SimulatedAgent", call: Call) -> Json:
     """Return what the agent is; the spelling of the version depends on the database."""
     database_up = agent.ob_state(call.now) == Database.UP.value
-    return {
-        "pid": agent.pid,
+    told = {
+        "pid": agent.process.pid,
         "state": RUNNING,
-        "startAt": agent.start_nanoseconds,
-        "homePath": "/data/ob/agent",
+        "startAt": agent.process.start_nanoseconds,
+        "homePath": agent.home,
         "obVersion": OB_VERSION if database_up else f"{OB_VERSION}-{OB_BUILD}",
         "architecture": "x86_64",
         "ip": agent.host.ip,
         "port": agent.host.port,
         "zone": agent.zone_name,
         "identity": agent.identity,
-        "version": VERSION,
+        "version": agent.release.told,
         "isObproxyAgent": False,
         "security": agent.agent_password is not None,
         "supportedAuth": ["v2"],
     }
+    missing = {name for name, feature in INFO_SINCE.items() if not agent.release.has(feature)}
+    return {name: value for name, value in told.items() if name not in missing}
 
 
 def status(agent: "SimulatedAgent", call: Call) -> Json:
     """Return how the agent and its database are; an agent without an observer has no SQL port."""
-    sql_port = {"sqlPort": agent.host.port + SQL_PORT_STEP} if agent.cluster else {}
+    without = agent.link is None or agent.identity in WITHOUT_DATABASE
+    sql_port = {} if without else {"sqlPort": agent.host.port + SQL_PORT_STEP}
     return {
         "agent": {"ip": agent.host.ip, "port": agent.host.port, "identity": agent.identity},
         "state": RUNNING,
-        "version": VERSION,
-        "pid": agent.pid,
-        "startAt": agent.start_nanoseconds,
+        "version": agent.release.told,
+        "pid": agent.process.pid,
+        "startAt": agent.process.start_nanoseconds,
         "port": agent.host.port,
         "obState": agent.ob_state(call.now),
         **sql_port,

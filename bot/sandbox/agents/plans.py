@@ -72,12 +72,17 @@ class StagePlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DagPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """A DAG to be created; `maintenance` is the lock it needs, `key` the tenant that a tenant lock is for."""
+    """A DAG to be created; `maintenance` is the lock it needs, `key` the tenant that a tenant lock is for.
+
+    A sub-DAG has the id of its `main` DAG, and for a scale-out the agent that is its `coordinator`.
+    """
 
     name: str
     stages: tuple[StagePlan, ...]
     maintenance: Maintenance = Maintenance.NONE
     key: str = ""
+    main: str | None = None
+    coordinator: Host | None = None
 
 
 def error_line(text: str) -> str:

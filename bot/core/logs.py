@@ -65,7 +65,7 @@ def attempt_lines(sub_task: SubTask, before: Known) -> tuple[str, ...]:
     lines = sub_task.lines or ()
     if sub_task.line_attempts is None:
         return fresh(lines, before.lines.get(sub_task.id, ()))
-    past = before.attempts.get(sub_task.id, 0)
+    past = before.attempts.get(sub_task.id, -1)
     return tuple(line for line, number in zip(lines, sub_task.line_attempts, strict=True) if number > past)
 
 
@@ -73,12 +73,14 @@ def with_rows(sub_task: SubTask, rows: Iterable[Row]) -> SubTask:
     """Return the sub-task with its log as the store has it: by attempt, then by arrival.
 
     Lines written around a restart, or sent late, have ids out of order (recording `maintainer-restarts`).
+    Rows that do not say their attempt leave that to the difference of lines.
     """
     ordered = sorted(rows, key=lambda row: (row.attempt, row.created_at or _LONG_AGO, row.id))
+    attempts = tuple(row.attempt for row in ordered)
     return msgspec.structs.replace(
         sub_task,
         lines=tuple(row.content for row in ordered),
-        line_attempts=tuple(row.attempt for row in ordered),
+        line_attempts=attempts if all(attempts) else None,
     )
 
 

@@ -69,7 +69,7 @@ def _created_after(old: DagSnapshot, new: DagSnapshot) -> bool:
 
 
 def _began_again(old: DagSnapshot, new: DagSnapshot) -> bool:
-    """Return whether two looks at a first run show different ones: neither its creation nor its start moves."""
+    """Return whether two looks at a first run show two: neither its creation nor its start moves."""
     if old.state is not State.RUNNING or new.state not in _UNDER_WAY:
         return False
     return _moved(old.ended_at, new.ended_at) and _moved(old.started_at, new.started_at)

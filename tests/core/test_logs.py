@@ -125,6 +125,13 @@ def test_rows_say_which_lines_are_of_this_run() -> None:
     assert attempt_lines(task, before) == ("undo", "start")
 
 
+def test_rows_without_an_attempt_are_told_apart_by_their_lines() -> None:
+    """An agent that leaves the number out loses nothing."""
+    task = with_rows(sub_task(State.SUCCEED, id="101"), [Row(1, 0, "old"), Row(2, 0, "new")])
+    assert attempt_lines(task, Known()) == ("old", "new")
+    assert attempt_lines(task, Known(lines={"101": ("old",)}, attempts={"101": 1})) == ("new",)
+
+
 def test_lines_told_as_rows_keep_their_order() -> None:
     """The lines that come with the DAG are the same, in no order: the better known one stays."""
     rows = [Row(2, 1, "x"), Row(1, 1, "y")]

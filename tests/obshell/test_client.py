@@ -15,9 +15,11 @@ from bot.obshell.errors import (
     DatabaseDown,
     Gone,
     NotCluster,
+    NotOffered,
     Protocol,
     Reason,
     Rejected,
+    TooBig,
     UnknownTaskType,
     Unreachable,
 )
@@ -96,6 +98,46 @@ async def test_one_dag_and_its_lines() -> None:
     async with client(agent) as asked:
         assert (await asked.dag("157")).state is State.RUNNING
         assert [line.content for line in await asked.sub_task_logs("1611")] == ["hello"]
+
+
+async def test_an_agents_own_dags_and_all_of_the_cluster() -> None:
+    """The agent's own store with details or without; all DAGs that ever ran only without."""
+    local = "/api/v1/task/dag/agent/unfinish?show_details="
+    agent = Ledger(
+        {
+            f"{local}true": {"contents": [dag()]},
+            f"{local}false": {"contents": [dag(nodes=None)]},
+            "/api/v1/task/dags/ob?show_details=false": {"contents": [dag(nodes=None), dag(id="158")]},
+            "/api/v1/ob/info": {"agent_info": [{"ip": "10.0.0.2", "port": 2886}, {"ip": "::1", "port": 1}]},
+        }
+    )
+    async with client(agent) as asked:
+        assert [one.stages is None for one in await asked.local_unfinished()] == [False]
+        assert [one.stages is None for one in await asked.local_unfinished(details=False)] == [True]
+        assert [one.id for one in await asked.all_dags()] == ["157", "158"]
+        assert [str(host) for host in await asked.members()] == ["10.0.0.2:2886", "[::1]:1"]
+
+
+async def test_all_dags_are_read_while_they_are_few() -> None:
+    """Agents never delete a DAG: above a megabyte the list is not read, however large others may be."""
+    many = httpx.Response(200, content=b" " * 2_000_000)
+    async with client(lambda _request: many, max_bytes=4_000_000) as asked:
+        with pytest.raises(TooBig, match="more than 1048576 bytes"):
+            await asked.all_dags()
+        with pytest.raises(Protocol) as caught:
+            await asked.unfinished()
+    assert not isinstance(caught.value, TooBig)
+
+
+async def test_an_old_agent_does_not_know_new_questions() -> None:
+    """Its 404 is no failure of the agent."""
+    async with client(
+        lambda _r: refused(404, "Common.NotFound", "Element not found: 404 not found")
+    ) as asked:
+        with pytest.raises(NotOffered):
+            await asked.all_dags()
+        with pytest.raises(NotOffered):
+            await asked.sub_task_logs("1611")
 
 
 async def test_what_an_agent_is_needs_no_header() -> None:

@@ -24,6 +24,18 @@ LOG = {
     "id": 7, "sub_task_id": 611, "execute_times": 2, "log_content": "hello", "is_sync": False,
     "create_time": "2026-05-09T10:00:01+08:00", "update_time": "2026-05-09T10:00:02+08:00",
 }  # fmt: skip
+MEMBER_OF = {
+    "agent_info": [
+        {
+            "ip": "10.0.0.1",
+            "port": 2886,
+            "zone": "zone1",
+            "identity": "CLUSTER AGENT",
+            "version": "4.5.0.0-12026050812",
+        }
+    ],
+    "obcluster_info": {"id": 1, "name": "lab", "version": "4.3.5.1", "topology": {}},
+}
 INFO = {
     "pid": 4120, "state": 2, "startAt": 1778291990123456789, "homePath": "/data/ob", "obVersion": "4.3.5.1",
     "architecture": "x86_64", "ip": "10.0.0.1", "port": 2886, "zone": "zone1", "identity": "CLUSTER AGENT",
@@ -126,6 +138,18 @@ KINDS = {
             "update_time": UNUSED,
         },
     ),
+    "members": Kind(
+        MEMBER_OF,
+        lambda data: wire.members(told(data))[0],
+        {
+            "agent_info": NEEDED,
+            "agent_info.0.ip": NEEDED,
+            "agent_info.0.port": NEEDED,
+            "agent_info.0.zone": UNUSED,
+            "agent_info.0.identity": UNUSED,
+            "agent_info.0.version": UNUSED,
+        },
+    ),
     "info": Kind(
         INFO,
         lambda data: wire.info(told(data)),
@@ -179,6 +203,7 @@ SHAPES: dict[str, list[tuple[str, type[msgspec.Struct]]]] = {
         ("nodes.0.sub_tasks.0.execute_agent.", shapes.ExecuteAgent),
     ],
     "log": [("", shapes.SubTaskLog)],
+    "members": [("", shapes.ClusterInfo), ("agent_info.0.", shapes.Member)],
     "info": [("", shapes.Info)],
     "status": [("", shapes.Status), ("agent.", shapes.StatusAgent)],
     "secret": [("", shapes.Secret)],
@@ -332,7 +357,9 @@ def test_status_and_success_must_agree_for_success() -> None:
     assert wire.answer(200, failed).error == shapes.ErrorBody()
 
 
-@pytest.mark.parametrize("read", [wire.unfinished, wire.dag, wire.logs, wire.info, wire.status, wire.time])
+@pytest.mark.parametrize(
+    "read", [wire.unfinished, wire.dag, wire.logs, wire.members, wire.info, wire.status, wire.time]
+)
 def test_an_answer_without_data_is_malformed(read: Callable[[Answer], Any]) -> None:
     """Neither absent nor null data are an empty list."""
     with pytest.raises(Malformed, match="data: missing"):

@@ -97,10 +97,10 @@ class House:
         agent.known = tuple(d for d in (*agent.listed, *agent.known) if d.id not in now)
         agent.listed = snapshots
 
-    async def wait(self, seconds: float = 10) -> None:
-        """Let time pass, half a second at a time, polling what is due."""
-        for _ in range(int(seconds * 2)):
-            self.clock.now += timedelta(seconds=0.5)
+    async def wait(self, seconds: float = 10, step: float = 0.5) -> None:
+        """Let time pass step by step, polling what is due."""
+        for _ in range(int(seconds / step)):
+            self.clock.now += timedelta(seconds=step)
             await self.watcher.refresh()
             for cluster_id in self.watcher.due(self.clock()):
                 await self.watcher.poll(cluster_id)

@@ -79,7 +79,7 @@ async def test_short_dags_are_found_in_the_list_of_all(house: House) -> None:
     house = await restarted(house)
     agent.everything += (ended("111"), ended("112", State.FAILED, name="Backup"))
     agent.known = (ended("111"), ended("112", State.FAILED, name="Backup"))
-    await house.wait(660)
+    await house.wait(660, step=5)
     assert await house.told() == ["failed"]
     assert await known(house) == {"111", "112"}
     found = await house.store.read(views.find_dag, "prod", "111", house.clock())
@@ -91,7 +91,7 @@ async def test_list_of_all_is_read_every_ten_minutes(house: House) -> None:
     """No more often: agents never delete a DAG, so it is long."""
     house.agent().everything = (ended("110"),)
     house = await restarted(house)
-    await house.wait(3600)
+    await house.wait(3600, step=5)
     read = [t for t in house.agent().asked if t.startswith(EVERYTHING)]
     assert 6 <= len(read) <= 8
     assert all(t.endswith("show_details=false") for t in read)
@@ -112,7 +112,7 @@ async def test_dags_of_a_time_without_obdag_are_found_at_the_start(house: House)
 
 async def test_agent_that_offers_no_list_of_all_is_asked_once(house: House) -> None:
     """Agents before 4.3.0.0 do not know the question."""
-    await house.wait(1300)
+    await house.wait(1300, step=5)
     assert len([t for t in house.agent().asked if t.startswith(EVERYTHING)]) == 1
 
 
@@ -123,9 +123,9 @@ async def test_too_many_to_look_up_are_taken_in_turns(house: House) -> None:
     house = await restarted(house)
     agent.known = tuple(ended(f"1{n}") for n in range(200, 245))
     agent.everything += agent.known
-    await house.wait(700)
+    await house.wait(700, step=5)
     assert len(await known(house)) == 20
-    await house.wait(1300)
+    await house.wait(1300, step=5)
     assert len(await known(house)) == 45
 
 

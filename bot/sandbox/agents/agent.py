@@ -20,7 +20,7 @@ from bot.sandbox.agents.dto import Speller
 from bot.sandbox.agents.engine import Engine
 from bot.sandbox.agents.faults import not_holding
 from bot.sandbox.agents.history import Reachability
-from bot.sandbox.agents.identities import CLUSTER_AGENT, SINGLE, WITHOUT_DATABASE
+from bot.sandbox.agents.identities import CLUSTER_AGENT, NO_MEMBERS, SINGLE, WITHOUT_DATABASE
 from bot.sandbox.agents.ids import local_id
 from bot.sandbox.agents.keyring import demo_keys
 from bot.sandbox.agents.link import DatabaseLink
@@ -77,7 +77,7 @@ class SimulatedAgent:
         return f"SimulatedAgent({self.host}, {self.identity})"
 
     def _new_store(self, now: datetime, tick_s: float) -> Engine:
-        return Engine(TaskStore(), (self.host,), now, tick_s=tick_s, generic_id=self.local_id)
+        return Engine(TaskStore(), (self.host,), now, tick_s=tick_s, generic_id=self.local_id, alone=True)
 
     def _made_keys(self, release: Release) -> tuple[PrivateKey, ...]:
         keys = demo_keys(release.key_bits)
@@ -127,6 +127,11 @@ class SimulatedAgent:
             return self.spell
         maintenance = self.release.has(Feature.ERROR_CODES)
         return msgspec.structs.replace(self.cluster.spell, maintenance=maintenance)
+
+    @property
+    def others(self) -> list["SimulatedAgent"]:
+        """The other members of what it is a member of, dead or alive."""
+        return [agent for agent in self.neighbours if agent is not self and agent.identity not in NO_MEMBERS]
 
     def peer(self, host: Host) -> "SimulatedAgent | None":
         """Return the agent at that address, itself included, if one listens there."""
@@ -278,6 +283,13 @@ class SimulatedAgent:
         self._requests += 1
         seed = f"{self.host}/{self.process.starts}/{self._requests}"
         return hashlib.sha256(seed.encode()).hexdigest()[:16]
+
+
+def make_newcomer(cluster: SimulatedCluster, host: Host, now: datetime) -> SimulatedAgent:
+    """Return a SINGLE agent that the agents of a cluster can reach, for `scale_out`."""
+    agent = SimulatedAgent(host, now, cluster=cluster, zone="")
+    agent.reset(now)
+    return agent
 
 
 def make_agents(

@@ -119,8 +119,11 @@ class SimulatedCluster:
     def lose_database(self, now: datetime, *, observer_too: bool = False) -> None:
         """Take the database away, with or without the observer process."""
         self.tick(now)
+        self._lose(Database.GONE if observer_too else Database.USELESS, now)
+
+    def _lose(self, database: Database, now: datetime) -> None:
         self.engine.pause(now)
-        self.database, self.database_since = Database.GONE if observer_too else Database.USELESS, now
+        self.database, self.database_since = database, now
         self.history.append(DatabaseUp(at=now, up=False))
 
     def regain_database(self, now: datetime, lags: Mapping[Host, timedelta] | None = None) -> None:
@@ -128,13 +131,39 @@ class SimulatedCluster:
 
         Some agents write theirs so much later. What a storm of calls has used up is free again.
         """
+        self._regain(now, lags)
+        self.tick(now)
+
+    def _regain(self, now: datetime, lags: Mapping[Host, timedelta] | None = None) -> None:
         self.database, self.database_since = Database.UP, now
         self.engine.resume(now, lags)
         for agent in self.agents:
             if agent.link is not None:
                 agent.link.out_of_files = False
         self.history.append(DatabaseUp(at=now, up=True))
+
+    def lose_observer(self, agent: "SimulatedAgent", now: datetime, *, process_too: bool = False) -> None:
+        """Take away the observer of one agent, or its SQL port alone; another agent coordinates then."""
         self.tick(now)
+        if agent.link is not None:
+            agent.link.set_observer(Database.GONE if process_too else Database.USELESS)
+        others = (peer.host for peer in self.agents if peer.running and peer.link and peer.link.has_observer)
+        if self.engine.maintainer == agent.host and (successor := next(others, None)) is not None:
+            self.engine.hand_over(successor, now)
+
+    def regain_observer(self, agent: "SimulatedAgent", now: datetime) -> None:
+        """Bring the observer of one agent back."""
+        self.tick(now)
+        if agent.link is not None:
+            agent.link.set_observer(Database.UP)
+
+    def settle_observers(self, now: datetime) -> None:
+        """Lose the database with the last observer, and get it back with the first."""
+        up = any(agent.link is not None and agent.link.has_observer for agent in self.agents)
+        if up and self.database is not Database.UP:
+            self._regain(now)
+        elif not up and self.database is Database.UP:
+            self._lose(Database.GONE, now)
 
     def change_root_password(self, password: str) -> None:
         """Change root's password in the database; agents go on with the old one until it is used."""

@@ -6,12 +6,13 @@ from bot.core.dag import Host
 
 
 class Crew:
-    """The agents that share a store.
+    """The agents that share a store; one `alone` runs all sub-tasks itself, whatever host they name.
 
     The first of them coordinates until it dies; then the next living one takes over and keeps the office.
     """
 
-    def __init__(self, hosts: Sequence[Host]) -> None:
+    def __init__(self, hosts: Sequence[Host], *, alone: bool = False) -> None:
+        self._alone = alone
         self._hosts = list(hosts)
         self._alive = set(hosts)
         self._doomed: set[Host] = set()
@@ -21,6 +22,10 @@ class Crew:
     def first(self) -> Host:
         """The agent that counts while nobody coordinates."""
         return self._hosts[0]
+
+    def runner(self, host: Host) -> Host:
+        """Return the agent that runs a sub-task of that host."""
+        return self.first if self._alone else host
 
     def is_alive(self, host: Host) -> bool:
         """Whether that agent can be sent anything."""

@@ -31,11 +31,12 @@ class Engine:
         *,
         tick_s: float = 1.0,
         generic_id: Callable[[int], str] = "1{}".format,
+        alone: bool = False,
     ) -> None:
         self.store = store
-        self.locks = Locks(generic_id)
+        self.locks = Locks(generic_id, alone=alone)
         self.executor = Executor(store, tick_s)
-        self.crew = Crew(hosts)
+        self.crew = Crew(hosts, alone=alone)
         self._scheduler = Scheduler(store, self.locks, self.executor, self.crew)
         self._tick = timedelta(seconds=tick_s)
         self._next_tick = now + self._tick
@@ -120,7 +121,7 @@ class Engine:
         if self.crew.regain(host):
             self._next_tick = min(self._next_tick, now + self._tick)
         for dag, node, sub in self._interrupted(host):
-            self.executor.resume(dag, node, sub, now)
+            self.executor.resume(dag, node, sub, now, host)
 
     def _interrupted(self, host: Host) -> list[Found]:
         return [
@@ -128,7 +129,9 @@ class Engine:
             for dag in self.store.unfinished()
             for node in dag.nodes
             for sub in node.sub_tasks
-            if sub.state is State.RUNNING and sub.host == host and not self.executor.is_running(sub)
+            if sub.state is State.RUNNING
+            and self.crew.runner(sub.host) == host
+            and not self.executor.is_running(sub)
         ]
 
     def fail_attempt(self, sub: SubTaskRow, attempt: int, error: str) -> None:

@@ -87,14 +87,14 @@ class Executor:
         """Whether the host can take one more."""
         return sum(e.host == host for e in self._executions) < MOST_AT_ONCE
 
-    def accept(self, dag: DagRow, node: NodeRow, sub: SubTaskRow, now: datetime) -> None:
-        """Take a dispatched sub-task: it is picked up in a moment."""
+    def accept(self, dag: DagRow, node: NodeRow, sub: SubTaskRow, now: datetime, runner: Host) -> None:
+        """Take a dispatched sub-task: the `runner` picks it up in a moment."""
         if sub.local_row is None:
             sub.local_row = self.adopt((dag, node, sub))
         start = now + timedelta(seconds=PICKUP_TICKS * self._tick_s)
         work = sub.work()
         steps = deque([(start, Step.PICK_UP, ""), *self._timed(work, sub, start)])
-        self._executions.append(Execution(dag=dag, node=node, sub=sub, host=sub.host, work=work, steps=steps))
+        self._executions.append(Execution(dag=dag, node=node, sub=sub, host=runner, work=work, steps=steps))
 
     def _timed(self, work: Work, sub: SubTaskRow, start: datetime) -> list[Due]:
         length = timedelta(seconds=work.seconds * self._tick_s)
@@ -218,7 +218,7 @@ class Executor:
             earliest = now + lags.get(execution.host, timedelta(0))
             execution.steps = deque((max(at, earliest), step, text) for at, step, text in execution.steps)
 
-    def resume(self, dag: DagRow, node: NodeRow, sub: SubTaskRow, now: datetime) -> None:
+    def resume(self, dag: DagRow, node: NodeRow, sub: SubTaskRow, now: datetime, runner: Host) -> None:
         """Go on with a sub-task whose agent came back: from its start, or it fails.
 
         A resumed one keeps its attempt and is shown RUNNING all the time (recording `maintainer-restarts`).
@@ -227,7 +227,7 @@ class Executor:
             work = sub.work()
             steps = deque(self._timed(work, sub, now))
             self._executions.append(
-                Execution(dag=dag, node=node, sub=sub, host=sub.host, work=work, steps=steps)
+                Execution(dag=dag, node=node, sub=sub, host=runner, work=work, steps=steps)
             )
             return
         self._store.log(dag, node, sub, INTERRUPTED, now)

@@ -65,13 +65,13 @@ def from_peers(agent: "SimulatedAgent", call: Call, own: Fault) -> Any:
 def _ask_others(
     agent: "SimulatedAgent", call: Call, own: Fault, asked: tuple["SimulatedAgent", ...]
 ) -> Any | None:
-    for peer in agent.neighbours:
-        if peer is agent or not peer.listening:
+    for peer in agent.others:
+        if not peer.listening:
             continue
         _count(agent, 1)
         if peer in asked:
             _storm((agent, peer), own)
-        if peer.link is not None and peer.link.database is not Database.UP:
+        if peer.ob_state(call.now) != Database.UP.value:
             found = _ask_others(peer, call, own, (*asked, peer))
         else:
             found = _data(peer.respond_to_agent(call.request, call.now))

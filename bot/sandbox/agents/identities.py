@@ -11,5 +11,7 @@ SCALING_IN = "SCALING IN"
 UNIDENTIFIED = "UNIDENTIFIED"
 
 SCALING = (SCALING_OUT, SCALING_IN)
+NO_MEMBERS = (SINGLE, SCALING_OUT, UNIDENTIFIED)
+"""Those that no other agent knows."""
 WITHOUT_DATABASE = (SINGLE, MASTER, FOLLOWER, UNIDENTIFIED)
 """Those that hold no connection to a database, for there is none yet."""

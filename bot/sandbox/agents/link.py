@@ -94,13 +94,14 @@ class DatabaseLink:
         self._since, self._connected = now, False
         self._gave_up = self.root_known and self.password != self._cluster.root_password
 
-    def lose_observer(self, database: Database) -> None:
-        """Take away the agent's own observer, or its SQL port alone."""
-        self._observer = database
+    @property
+    def has_observer(self) -> bool:
+        """Whether the agent's own observer can be used."""
+        return self._observer is Database.UP
 
-    def regain_observer(self) -> None:
-        """Bring the agent's own observer back."""
-        self._observer = Database.UP
+    def set_observer(self, database: Database) -> None:
+        """Take away the agent's own observer, or its SQL port alone; or bring it back."""
+        self._observer = database
 
     def forget(self) -> None:
         """Know no database, as an agent that is not a member yet."""

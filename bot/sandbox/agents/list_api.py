@@ -46,7 +46,7 @@ def all_unfinished(agent: "SimulatedAgent", call: Call) -> Json:
         return agent_unfinished(agent, call)
     found = [
         dag_dto(dag, peer.spell, details=details)
-        for peer in agent.neighbours
+        for peer in (agent, *agent.others)
         if peer.listening
         for dag in peer.local.store.unfinished()
     ]
@@ -93,7 +93,7 @@ def agents_maintenance(agent: "SimulatedAgent", call: Call) -> Json:
     details = call.request.show_details()
     if agent.local.store.last_maintenance() is None:
         raise Panic
-    peers = [agent, *(peer for peer in agent.neighbours if peer is not agent and peer.listening)]
+    peers = [agent, *(peer for peer in agent.others if peer.listening)]
     newest = [(peer, peer.local.store.last_maintenance()) for peer in peers]
     return contents([dag_dto(dag, peer.spell, details=details) for peer, dag in newest if dag])
 

@@ -14,9 +14,13 @@ from bot.sandbox.agents.rows import DagRow
 
 
 class Locks:
-    """Who holds which lock now; `generic_id` spells a DAG's id as the agent tells it."""
+    """Who holds which lock now; `generic_id` spells a DAG's id as the agent tells it.
 
-    def __init__(self, generic_id: Callable[[int], str]) -> None:
+    The store of an agent `alone` names itself as what is busy, a cluster's the DAG that holds the lock.
+    """
+
+    def __init__(self, generic_id: Callable[[int], str], *, alone: bool = False) -> None:
+        self._alone = alone
         self._generic_id = generic_id
         self._global: DagRow | None = None
         self._tenants: dict[str, DagRow] = {}
@@ -32,11 +36,11 @@ class Locks:
         if dag.holds_lock or dag.plan.maintenance <= Maintenance.NONE:
             return
         if self._global is not None:
-            raise _cluster_busy(self._global)
+            raise self._busy(self._global)
         if dag.plan.maintenance is Maintenance.TENANT:
             self._take_tenant(dag)
         elif self._tenants:
-            raise _cluster_busy(next(iter(self._tenants.values())))
+            raise self._busy(next(iter(self._tenants.values())))
         else:
             self._global = dag
         dag.holds_lock = True
@@ -70,7 +74,8 @@ class Locks:
         elif dag.plan.maintenance is Maintenance.GLOBAL:
             self._global = None
 
-
-def _cluster_busy(holder: DagRow) -> Fault:
-    message = f"OceanBase cluster is under maintenance by DAG: {holder.name}, please try again later"
-    return Fault(500, "OB.Cluster.UnderMaintenanceWithDag", message)
+    def _busy(self, holder: DagRow) -> Fault:
+        if self._alone:
+            return Fault(500, "Agent.UnderMaintenance", "Agent is under maintenance")
+        message = f"OceanBase cluster is under maintenance by DAG: {holder.name}, please try again later"
+        return Fault(500, "OB.Cluster.UnderMaintenanceWithDag", message)

@@ -23,7 +23,7 @@ def info(agent: "SimulatedAgent", call: Call) -> Json:
         return _told([agent], _nothing())
     if agent.identity == UNIDENTIFIED:
         raise identity_unknown(agent.identity)
-    members = [peer for peer in agent.neighbours if peer.identity not in {SINGLE, SCALING_IN}]
+    members = sorted((agent, *agent.others), key=agent.neighbours.index)
     if agent.identity == MASTER:
         return _told(members, _nothing())
     try:

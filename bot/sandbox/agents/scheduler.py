@@ -68,9 +68,10 @@ class Scheduler:
         self._send(dag, node, sub, now)
 
     def _send(self, dag: DagRow, node: NodeRow, sub: SubTaskRow, now: datetime) -> None:
-        free = self._crew.is_alive(sub.host) and self._executor.has_room(sub.host)
+        runner = self._crew.runner(sub.host)
+        free = self._crew.is_alive(runner) and self._executor.has_room(runner)
         if free and not self._executor.is_running(sub):
-            self._executor.accept(dag, node, sub, now)
+            self._executor.accept(dag, node, sub, now, runner)
 
     def _inspect(self, dag: DagRow, node: NodeRow, now: datetime) -> None:
         for sub in node.sub_tasks:
@@ -131,7 +132,7 @@ class Scheduler:
         reached = False
         for sub in [s for s in node.sub_tasks if s.state in OPEN]:
             reached = reached or self._executor.is_running(sub)
-            if sub.host == self._crew.maintainer:
+            if self._crew.runner(sub.host) == self._crew.maintainer:
                 self._executor.stop(sub)
             else:
                 self._abandon(sub)

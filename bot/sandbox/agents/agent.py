@@ -188,8 +188,8 @@ class SimulatedAgent:
         release = release or self.release
         keys = () if release.key_bits == self.release.key_bits else self._made_keys(release)
         self.release = release
-        self.process.start(now, new_key=new_key, keys=keys)
         self._note_reachability(now, running=True, plugged=self.plugged)
+        self.process.start(now, new_key=new_key, keys=keys)
         self.sessions = Sessions(f"{self.host}/{self.process.starts}")
         if self.link is not None:
             self.link.restart(now)

@@ -1,0 +1,1 @@
+"""What real agents do that fools a careless client, each fact played by simulated agents."""

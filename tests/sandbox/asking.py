@@ -12,6 +12,7 @@ from bot.obshell.envelope import PublicKey, encrypt_body, seal
 from bot.sandbox.agents.agent import SimulatedAgent, make_agents
 from bot.sandbox.agents.cluster import SimulatedCluster
 from bot.sandbox.agents.plans import DagPlan, PartPlan, StagePlan, Work
+from bot.sandbox.agents.request import Response
 
 NOW = datetime(2026, 11, 25, 2, 48, 56, tzinfo=UTC)
 HOSTS = (Host("127.0.0.1", 2886), Host("127.0.0.1", 2986), Host("127.0.0.1", 3086))
@@ -28,6 +29,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str]
     text: str
     json: Any
+    delay_s: float = 0.0
 
     @property
     def error(self) -> dict[str, Any]:
@@ -104,7 +106,11 @@ def send(
     now: datetime = NOW,
 ) -> Answer:
     """Ask with exactly these headers and this body."""
-    response = agent.respond(method, target, headers or {}, body, now)
+    return read(agent.respond(method, target, headers or {}, body, now))
+
+
+def read(response: Response) -> Answer:
+    """Return what an agent sent as a client reads it."""
     kind = dict(response.headers)["Content-Type"]
     is_json = kind.startswith("application/json")
     return Answer(
@@ -112,4 +118,5 @@ def send(
         headers=dict(response.headers),
         text=response.body.decode(),
         json=json.loads(response.body) if is_json else None,
+        delay_s=response.delay_s,
     )

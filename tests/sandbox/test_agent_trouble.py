@@ -13,7 +13,7 @@ from bot.sandbox.agents.keyring import demo_keys
 from bot.sandbox.agents.plans import DagPlan, PartPlan, StagePlan, Work
 from bot.sandbox.agents.rows import DagRow
 from tests.sandbox.asking import AGENT, HOSTS, NOW, cluster_of_three, get, post, two_steps
-from tests.sandbox.replay import exchanges
+from tests.sandbox.recorded import exchanges
 
 UNFINISHED = "/api/v1/task/dag/ob/unfinish"
 STATUS = "/api/v1/status"

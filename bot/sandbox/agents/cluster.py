@@ -114,6 +114,10 @@ class SimulatedCluster:
         """Let the n-th run (from 1) of a sub-task fail with that error."""
         self.engine.fail_attempt(self.part(dag, stage, part), attempt, error)
 
+    def delay_line(self, dag: DagRow, stage: int, text: str, ticks: float, *, part: int = 0) -> None:
+        """Let a line be stored later than it is written: in the runs that begin from now on."""
+        self.part(dag, stage, part).late[text] = ticks
+
     # --- what befalls it ---------------------------------------------------------------------------------
 
     def lose_database(self, now: datetime, *, observer_too: bool = False) -> None:

@@ -20,6 +20,10 @@ from bot.sandbox.agents.store import Found, TaskStore
 
 PICKUP_TICKS = 0.005
 """Between dispatch and start: some milliseconds, in which a sub-task shows READY."""
+WRITE_TICKS = 0.003
+"""Between the start and the first line (recording `error-line-and-state`)."""
+RESUME_TICKS = 2.0
+"""Between the start of an agent and its looking for what it was running (recording `agent-restarts`)."""
 MOST_AT_ONCE = 8
 """So many sub-tasks one agent runs at a time; more wait READY (recording `many-at-once`)."""
 INTERRUPTED = error_line("task unexpectedly interrupted and cannot continue")
@@ -98,12 +102,18 @@ class Executor:
 
     def _timed(self, work: Work, sub: SubTaskRow, start: datetime) -> list[Due]:
         length = timedelta(seconds=work.seconds * self._tick_s)
-        steps: list[Due] = [
-            (start + length * (at / len(work.lines)), Step.LINE, text) for at, text in enumerate(work.lines)
+        steps = [
+            (start + length * (at / len(work.lines)) + self._delay(sub, text), Step.LINE, text)
+            for at, text in enumerate(work.lines)
         ]
+        steps.sort(key=lambda due: due[0])
         if work.hangs:
             steps.append((steps[-1][0] if steps else start, Step.HANG, ""))
-        return steps + self._ending(work, sub, start + length)
+        end = max(start + length, steps[-1][0]) if steps else start + length
+        return steps + self._ending(work, sub, end)
+
+    def _delay(self, sub: SubTaskRow, text: str) -> timedelta:
+        return timedelta(seconds=(WRITE_TICKS + sub.late.get(text, 0.0)) * self._tick_s)
 
     def _ending(self, work: Work, sub: SubTaskRow, end: datetime) -> list[Due]:
         """Return how a run ends: the line that tells why it failed comes first, unless it is late."""
@@ -166,7 +176,7 @@ class Executor:
 
     def is_over_limit(self, sub: SubTaskRow, now: datetime) -> bool:
         """Whether a run has taken longer than it may."""
-        limit = (sub.plan.limit_s - PICKUP_TICKS) * self._tick_s
+        limit = (sub.plan.limit_s - 2 * PICKUP_TICKS) * self._tick_s
         return (
             sub.state is State.RUNNING
             and sub.started_at is not None
@@ -223,16 +233,11 @@ class Executor:
 
         A resumed one keeps its attempt and is shown RUNNING all the time (recording `maintainer-restarts`).
         """
-        if sub.plan.resumable:
-            work = sub.work()
-            steps = deque(self._timed(work, sub, now))
-            self._executions.append(
-                Execution(dag=dag, node=node, sub=sub, host=runner, work=work, steps=steps)
-            )
-            return
-        self._store.log(dag, node, sub, INTERRUPTED, now)
-        sub.ended_at = now
-        self._store.set_sub_task(dag, node, sub, State.FAILED, sub.operator, now)
+        start = now + timedelta(seconds=RESUME_TICKS * self._tick_s)
+        work = sub.work()
+        failing = [(start, Step.LINE, INTERRUPTED), (start, Step.FAIL, "")]
+        steps = deque(self._timed(work, sub, start) if sub.plan.resumable else failing)
+        self._executions.append(Execution(dag=dag, node=node, sub=sub, host=runner, work=work, steps=steps))
 
     def _of(self, sub: SubTaskRow) -> list[Execution]:
         return [e for e in self._executions if e.sub is sub]

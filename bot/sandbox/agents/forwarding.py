@@ -14,6 +14,7 @@ from bot.sandbox.agents import gate
 from bot.sandbox.agents.call import Call
 from bot.sandbox.agents.database import Database
 from bot.sandbox.agents.faults import Fault, Storm, denied
+from bot.sandbox.agents.ids import decode
 from bot.sandbox.agents.request import Response
 from bot.sandbox.agents.seals import OpenedHeader
 
@@ -54,8 +55,12 @@ def _fail_to_dial(host: Host, call: Call) -> NoReturn:
 def from_peers(agent: "SimulatedAgent", call: Call, own: Fault) -> Any:
     """Return the DAG that this agent cannot read, as another agent tells it; raises its `own` error if none.
 
-    Raises `Storm` when agents without a database go on asking each other.
+    Raises `Storm` when agents without a database go on asking each other: each asks the first other one, and
+    for an unknown DAG of its own store every one sends it back.
     """
+    first = next((peer for peer in agent.others if peer.listening), None)
+    if first is not None and decode(call.id).host is not None:
+        _storm((agent, first), own)
     found = _ask_others(agent, call, own, (agent,))
     if found is None:
         raise own

@@ -41,7 +41,8 @@ class SubTaskRow(Row):
     """A sub-task; `attempts` counts dispatches, `runs` and `undos` those of each direction.
 
     `data` is what it left as additional data. `local_row` is its row in the store of the agent that runs it,
-    which for a sub-task of the cluster's store is another one than its own (recording `timeout`).
+    which for a sub-task of the cluster's store is another one than its own (recording `timeout`). Lines in
+    `late` are stored so many ticks later than they are written.
     """
 
     plan: PartPlan
@@ -52,6 +53,7 @@ class SubTaskRow(Row):
     runs: int = 0
     undos: int = 0
     overrides: dict[int, Work] = field(default_factory=dict)
+    late: dict[str, float] = field(default_factory=dict)
     logs: list[LogRow] = field(default_factory=list)
 
     def work(self) -> Work:

@@ -30,6 +30,10 @@ class TaskStore:
         self._dag_ids, self._node_ids = count(1), count(1)
         self._sub_task_ids, self._log_ids = count(1), count(1)
 
+    def count_from(self, *, dags: int = 1, nodes: int = 1, sub_tasks: int = 1) -> None:
+        """Give the next rows these numbers, as in a store with a past."""
+        self._dag_ids, self._node_ids, self._sub_task_ids = count(dags), count(nodes), count(sub_tasks)
+
     def add(self, plan: DagPlan, creator: Host, now: datetime) -> DagRow:
         """Return the rows of a new DAG: READY, its parts PENDING."""
         dag = DagRow(

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from bot.obshell.envelope import DecryptionError, PrivateKey
 from bot.sandbox.agents.faults import Fault, denied
-from bot.sandbox.agents.identities import CLUSTER_AGENT, SINGLE
+from bot.sandbox.agents.identities import CLUSTER_AGENT, FOLLOWER, SINGLE
 from bot.sandbox.agents.release import Feature, Release
 from bot.sandbox.agents.request import Request
 from bot.sandbox.agents.seals import OpenedHeader
@@ -91,7 +91,12 @@ def has_agent_header(request: Request) -> bool:
 
 
 def verify(keeper: Keeper, request: Request, header: OpenedHeader, now: datetime) -> None:
-    """Let the request pass; raises `Fault` with the agent's refusal."""
+    """Let the request pass; raises `Fault` with the agent's refusal.
+
+    A FOLLOWER lets no client in: it forwards, or before 4.2.4.0 refuses.
+    """
+    if keeper.identity == FOLLOWER:
+        raise denied("IncorrectToken", "Unauthorized: Incorrect token")
     known = keeper.release.has(Feature.SESSIONS) and keeper.identity == CLUSTER_AGENT
     if header.session_id and known:
         _demand_life(keeper, header, request, prefix="")

@@ -131,6 +131,8 @@ class SimulatedAgent:
     @property
     def others(self) -> list["SimulatedAgent"]:
         """The other members of what it is a member of, dead or alive."""
+        if self.identity in NO_MEMBERS:
+            return []
         return [agent for agent in self.neighbours if agent is not self and agent.identity not in NO_MEMBERS]
 
     def peer(self, host: Host) -> "SimulatedAgent | None":

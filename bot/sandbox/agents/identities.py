@@ -12,6 +12,6 @@ UNIDENTIFIED = "UNIDENTIFIED"
 
 SCALING = (SCALING_OUT, SCALING_IN)
 NO_MEMBERS = (SINGLE, SCALING_OUT, UNIDENTIFIED)
-"""Those that no other agent knows."""
+"""Those that know no other agent, and that no other knows."""
 WITHOUT_DATABASE = (SINGLE, MASTER, FOLLOWER, UNIDENTIFIED)
 """Those that hold no connection to a database, for there is none yet."""

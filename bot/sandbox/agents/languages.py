@@ -11,8 +11,9 @@ UNEXPECTED = "Unexpected error: "
 TAG = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*")
 PREFIXES = (("Unauthorized", "认证失败"), ("Task not found", "未找到任务"))
 CHINESE = (
-    ("Unauthorized", "认证失败"),
-    ("Task not found", "未找到任务"),
+    ("Task not found: dag id not match", "未找到任务：dag id not match"),
+    ("Task not found: Cluster is not under maintenance", "未找到任务：Cluster is not under maintenance"),
+    ("Task not found: Agent is not under maintenance", "未找到任务：Agent is not under maintenance"),
     ("Element not found: %", "未找到资源：%"),
     ("Unexpected error: %", "非预期错误：%"),
     ("Bind JSON failed: %", "绑定 JSON 失败：%"),

@@ -261,9 +261,13 @@ class Passed(Finished, frozen=True, kw_only=True, tag="passed"):
 
 
 class Cancelled(Finished, frozen=True, kw_only=True, tag="cancelled"):
-    """Given up by an operator; `elsewhere` are hosts on which its work may still run."""
+    """Given up by an operator.
+
+    `elsewhere` are hosts on which its work may still run; `holding` is as in `Failed`.
+    """
 
     elsewhere: tuple[str, ...] = ()
+    holding: tuple[str, ...] = ()
     outcome: ClassVar[Outcome] = Outcome.CANCELLED
 
 

@@ -74,10 +74,15 @@ def card(tracked: TrackedDag, sight: Sight) -> Failed:
         operators=operators_after_failure(snapshot),
         holds_lock=holds_lock(snapshot),
         listed=tracked.listed,
-        holding=tuple(sorted(_home(sub) for sub in sight.sub_dags if sub.state is State.FAILED)),
+        holding=holding(sight),
         agent_url=sight.agent_url,
         runbook=sight.runbook,
     )
+
+
+def holding(sight: Sight) -> tuple[str, ...]:
+    """Return the agents on which unfinished sub-DAGs of this one stay behind, with their agent's lock."""
+    return tuple(sorted(map(_home, sight.sub_dags)))
 
 
 def _is_over(old: DagSnapshot, new: DagSnapshot) -> bool:

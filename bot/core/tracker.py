@@ -257,7 +257,8 @@ def _ending(step: _Step, after: TrackedDag) -> _Result:
         case Outcome.PASSED:
             event = Passed(dag=ref, at=at, total_s=total)
         case Outcome.CANCELLED:
-            event = Cancelled(dag=ref, at=at, total_s=total, elsewhere=_given_up(after.snapshot))
+            elsewhere, holding = _given_up(after.snapshot), failing.holding(step.sight)
+            event = Cancelled(dag=ref, at=at, total_s=total, elsewhere=elsewhere, holding=holding)
         case _:
             event = Succeeded(dag=ref, at=at, total_s=total, undone=undone_stages(after.snapshot))
     return after, (event,)

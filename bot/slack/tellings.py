@@ -189,7 +189,8 @@ def _passed(event: ev.Passed) -> Telling:
 def _cancelled(event: ev.Cancelled) -> Telling:
     given_up: Line = ("It was given up, which stops nothing on other hosts than the one that leads it.",)
     still: Line = (f"Its work may still go on at {say.listing(event.elsewhere)}.",)
-    return Telling(_ended(event, Outcome.CANCELLED), (given_up, still) if event.elsewhere else (given_up,))
+    details = (given_up, *((still,) if event.elsewhere else ()), *_holding(event.holding))
+    return Telling(_ended(event, Outcome.CANCELLED), details)
 
 
 @telling.register

@@ -1,6 +1,6 @@
 """The watching product beside simulated agents, on a clock that is moved by hand; every request is noted."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -79,6 +79,7 @@ class World(httpx.AsyncBaseTransport):
             user=user,
         )
         self.asked: list[Asked] = []
+        self.after_list: Callable[[], None] = lambda: None
         self.restart()
 
     async def begin(self) -> "World":
@@ -118,6 +119,8 @@ class World(httpx.AsyncBaseTransport):
             answer = agent.respond(request.method, target, headers, await request.aread(), self.clock())
         except ConnectionRefusedError as error:
             raise httpx.ConnectError(str(error), request=request) from error
+        if target.startswith("/api/v1/task/dag/ob/unfinish"):
+            self.after_list()
         if answer.delay_s:
             raise httpx.ReadTimeout(f"no answer for {answer.delay_s} s", request=request)
         return httpx.Response(

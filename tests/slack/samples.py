@@ -256,6 +256,7 @@ EVENTS: dict[str, ev.Event] = {
     "passed": ev.Passed(at=at(723), dag=ref(4), total_s=723.0),
     "cancelled": ev.Cancelled(at=at(723), dag=ref(4), total_s=723.0),
     "cancelled-elsewhere": ev.Cancelled(at=at(723), dag=ref(4), elsewhere=("10.0.0.8:2886",)),
+    "cancelled-agents-left": ev.Cancelled(at=at(723), dag=ref(4), holding=("10.0.0.8:2886",)),
     "forgotten": ev.Forgotten(at=at(723), dag=ref(4), reason="The cluster was built anew."),
     "cluster_unreachable": ev.ClusterUnreachable(
         at=at(30),

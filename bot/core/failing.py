@@ -6,7 +6,7 @@ import msgspec
 
 from bot.core import evidence
 from bot.core.catalogue import holds_lock, operators_after_failure
-from bot.core.dag import DagSnapshot, Operator, Outcome, State, reading
+from bot.core.dag import DagSnapshot, Operator, Outcome, reading
 from bot.core.events import Failed, Reminder
 from bot.core.ids import home
 from bot.core.runs import begins_run

@@ -1,6 +1,7 @@
 """Restarts, outages, dead hosts: nothing is said to have ended, and no harm is done to agents."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import pytest
 
@@ -135,3 +136,57 @@ async def test_an_agent_that_never_comes_back_is_left_alone(world_of: Worlds) ->
     view = await world.view()
     assert view.state is ClusterState.OK
     assert "10.0.0.3" in (view.error or "")
+
+
+BY_ID = "/api/v1/task/dag/11"
+LIST = "/api/v1/task/dag/ob/unfinish"
+NO_END = {"forgotten", "succeeded", "failed"}
+
+
+async def vanished(world: World) -> None:
+    """Let a DAG end while it cannot be looked up."""
+    world.create(plan(stage("Copy", work("one", seconds=2), hosts=LAST)))
+    await world.wait(20)
+
+
+async def test_not_found_can_be_an_error_of_the_database(world: World) -> None:
+    """A 404 with the cause of an SQL failure proves no absence; only "record not found" does."""
+    world.refuse(BY_ID, 404, "Task.NotFound", "Task not found: Error 1146: Table 'ocs.dag' doesn't exist")
+    await vanished(world)
+    assert NO_END.isdisjoint(await world.told())
+    world.instead.clear()
+    await world.wait(15)
+    assert (await world.told())[-1] == "succeeded"
+
+
+async def test_record_not_found_proves_absence(world: World) -> None:
+    """The agent knows its store, and the DAG is not in it."""
+    world.refuse(BY_ID, 404, "Task.NotFound", "Task not found: record not found")
+    await vanished(world)
+    assert (await world.told())[-1] == "forgotten"
+
+
+async def test_the_code_counts_and_not_the_text_around_it(world: World) -> None:
+    """The text says "Task not found", the code that the agent holds no connection: no DAG is gone."""
+    text = "Task not found: The current agent does not hold a connection: record not found"
+    world.refuse(BY_ID, 500, "Agent.OceanBase.NotHold", text)
+    await vanished(world)
+    assert NO_END.isdisjoint(await world.told())
+
+
+async def test_a_bad_request_can_be_the_database_in_trouble(world: World) -> None:
+    """400 MySQL.Error blames nobody's request: the cluster is degraded."""
+    world.refuse(LIST, 400, "MySQL.Error", "Error 4012 (HY000): Timeout, query has reached the maximum")
+    await world.wait(15)
+    assert await world.told() == ["cluster_degraded"]
+
+
+async def test_a_panic_tells_the_time_of_the_start(world: World) -> None:
+    """Its timestamp is hours old and says nothing of the agent's clock."""
+    started = (world.clock() - timedelta(hours=5)).isoformat()
+    panic = {"timestamp": started, "traceId": "", "duration": 0}
+    world.refuse(BY_ID, 500, "Common.Unexpected", "Unexpected error: Internal Server Error", **panic)
+    await vanished(world)
+    assert NO_END.isdisjoint(await world.told())
+    assert "clock_skewed" not in await world.told()
+    assert abs((await world.health()).tracking.clock.beyond) == 0

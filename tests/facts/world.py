@@ -1,5 +1,6 @@
 """The watching product beside simulated agents, on a clock that is moved by hand; every request is noted."""
 
+import json
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -48,7 +49,11 @@ class Asked(NamedTuple):
 
 
 class World(httpx.AsyncBaseTransport):
-    """A cluster of simulated agents, of which the first `registered` are known to obdag."""
+    """A cluster of simulated agents, of which the first `registered` are known to obdag.
+
+    `instead` are answers given in the place of an agent's to targets that begin so; `after_list` is called
+    when a cluster's list was answered.
+    """
 
     def __init__(
         self,
@@ -80,6 +85,7 @@ class World(httpx.AsyncBaseTransport):
         )
         self.asked: list[Asked] = []
         self.after_list: Callable[[], None] = lambda: None
+        self.instead: dict[str, tuple[int, dict[str, Any]]] = {}
         self.restart()
 
     async def begin(self) -> "World":
@@ -115,6 +121,9 @@ class World(httpx.AsyncBaseTransport):
         target, headers = request.url.raw_path.decode(), dict(request.headers)
         self.asked.append(Asked(request.url.netloc.decode(), request.method, target, headers))
         agent = self.agent(request.url.netloc.decode())
+        for beginning, (status, body) in self.instead.items():
+            if target.startswith(beginning):
+                return httpx.Response(status, stream=httpx.ByteStream(json.dumps(body).encode()))
         try:
             answer = agent.respond(request.method, target, headers, await request.aread(), self.clock())
         except ConnectionRefusedError as error:
@@ -189,6 +198,12 @@ class World(httpx.AsyncBaseTransport):
     def pass_stage(self, dag: DagRow, position: int) -> None:
         """Leave a failed stage out, as an operator can."""
         operate_node(self.cluster.engine, dag, dag.nodes[position - 1], "PASS", self.clock())
+
+    def refuse(self, beginning: str, status: int, code: str, message: str, **members: Any) -> None:
+        """Let agents refuse what they are asked by targets that begin so."""
+        error = {"errCode": code, "message": message}
+        told = {"timestamp": self.clock().isoformat(), "traceId": "9f1c0a77be5d2e31", **members}
+        self.instead[beginning] = status, {"successful": False, "status": status, "error": error, **told}
 
     def paths(self) -> set[str]:
         """Return the paths that were asked for."""

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from bot.core.dag import Host, Maintenance
-from bot.sandbox.agents.executor import TIMED_OUT, WAITS_FOR_OPERATOR
 from bot.sandbox.agents.plans import DagPlan, PartPlan, StagePlan, Work
+from bot.sandbox.agents.runs import TIMED_OUT, WAITS_FOR_OPERATOR
 from bot.sandbox.agents.scheduler import CANCELLED
 
 FOLDER = Path(__file__).parent.parent / "recordings"

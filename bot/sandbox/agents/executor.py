@@ -7,60 +7,24 @@ lines go on, its result is thrown away (recording `cancelled`).
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum, auto
 
 from bot.core.dag import Host, State
 from bot.sandbox.agents.deeds import Doing
 from bot.sandbox.agents.faults import Fault
-from bot.sandbox.agents.plans import Work, error_line
+from bot.sandbox.agents.plans import error_line
 from bot.sandbox.agents.rows import DagRow, NodeRow, SubTaskRow
+from bot.sandbox.agents.runs import (
+    MOST_AT_ONCE,
+    PICKUP_TICKS,
+    TIMED_OUT,
+    Due,
+    Execution,
+    Step,
+    resumed_run,
+    whole_run,
+)
 from bot.sandbox.agents.store import Found, TaskStore
-
-PICKUP_TICKS = 0.005
-"""Between dispatch and start: some milliseconds, in which a sub-task shows READY."""
-WRITE_TICKS = 0.003
-"""Between the start and the first line (recording `error-line-and-state`)."""
-RESUME_TICKS = 2.0
-"""Between the start of an agent and its looking for what it was running (recording `agent-restarts`)."""
-MOST_AT_ONCE = 8
-"""So many sub-tasks one agent runs at a time; more wait READY (recording `many-at-once`)."""
-INTERRUPTED = error_line("task unexpectedly interrupted and cannot continue")
-WAITS_FOR_OPERATOR = "wait operator to advance"
-TIMED_OUT = "sub task timeout"
-
-
-class Step(Enum):
-    """What is due."""
-
-    PICK_UP = auto()
-    LINE = auto()
-    HANG = auto()
-    SUCCEED = auto()
-    FAIL = auto()
-
-
-Due = tuple[datetime, Step, str]
-
-
-@dataclass(eq=False, kw_only=True)
-class Execution:
-    """One run of a sub-task on a host; `left_s` are the seconds to its next step while it hangs."""
-
-    dag: DagRow
-    node: NodeRow
-    sub: SubTaskRow
-    host: Host
-    work: Work
-    steps: deque[Due]
-    orphan: bool = False
-    left_s: float | None = None
-
-    @property
-    def due(self) -> datetime | None:
-        """Return when its next step is due, None while it hangs or when nothing is left."""
-        return self.steps[0][0] if self.steps and self.left_s is None else None
 
 
 class Executor:
@@ -95,35 +59,11 @@ class Executor:
         """Take a dispatched sub-task: the `runner` picks it up in a moment."""
         if sub.local_row is None:
             sub.local_row = self.adopt((dag, node, sub))
-        start = now + timedelta(seconds=PICKUP_TICKS * self._tick_s)
-        work = sub.work()
-        steps = deque([(start, Step.PICK_UP, ""), *self._timed(work, sub, start)])
-        self._executions.append(Execution(dag=dag, node=node, sub=sub, host=runner, work=work, steps=steps))
+        self._begin(dag, node, sub, runner, whole_run(sub, now, self._tick_s))
 
-    def _timed(self, work: Work, sub: SubTaskRow, start: datetime) -> list[Due]:
-        length = timedelta(seconds=work.seconds * self._tick_s)
-        steps = [
-            (start + length * (at / len(work.lines)) + self._delay(sub, text), Step.LINE, text)
-            for at, text in enumerate(work.lines)
-        ]
-        steps.sort(key=lambda due: due[0])
-        if work.hangs:
-            steps.append((steps[-1][0] if steps else start, Step.HANG, ""))
-        end = max(start + length, steps[-1][0]) if steps else start + length
-        return steps + self._ending(work, sub, end)
-
-    def _delay(self, sub: SubTaskRow, text: str) -> timedelta:
-        return timedelta(seconds=(WRITE_TICKS + sub.late.get(text, 0.0)) * self._tick_s)
-
-    def _ending(self, work: Work, sub: SubTaskRow, end: datetime) -> list[Due]:
-        """Return how a run ends: the line that tells why it failed comes first, unless it is late."""
-        told = _reason(work, sub)
-        if told is None:
-            return [(end, Step.SUCCEED, "")]
-        if work.error_late:
-            late = timedelta(seconds=work.error_late * self._tick_s)
-            return [(end, Step.FAIL, ""), (end + late, Step.LINE, told)]
-        return [(end, Step.LINE, told), (end, Step.FAIL, "")]
+    def _begin(self, dag: DagRow, node: NodeRow, sub: SubTaskRow, runner: Host, steps: deque[Due]) -> None:
+        run = Execution(dag=dag, node=node, sub=sub, host=runner, work=sub.work(), steps=steps)
+        self._executions.append(run)
 
     def step(self, now: datetime) -> None:
         """Do the earliest due step; `now` is when it is written, never before it was due."""
@@ -233,20 +173,7 @@ class Executor:
 
         A resumed one keeps its attempt and is shown RUNNING all the time (recording `maintainer-restarts`).
         """
-        start = now + timedelta(seconds=RESUME_TICKS * self._tick_s)
-        work = sub.work()
-        failing = [(start, Step.LINE, INTERRUPTED), (start, Step.FAIL, "")]
-        steps = deque(self._timed(work, sub, start) if sub.plan.resumable else failing)
-        self._executions.append(Execution(dag=dag, node=node, sub=sub, host=runner, work=work, steps=steps))
+        self._begin(dag, node, sub, runner, resumed_run(sub, now, self._tick_s))
 
     def _of(self, sub: SubTaskRow) -> list[Execution]:
         return [e for e in self._executions if e.sub is sub]
-
-
-def _reason(work: Work, sub: SubTaskRow) -> str | None:
-    """Return the line that tells why a run fails, None for one that succeeds."""
-    if work.pauses:
-        return WAITS_FOR_OPERATOR
-    if work.panics is not None:
-        return error_line(f"task {sub.local_row} panic: {work.panics}")
-    return None if work.error is None else error_line(work.error)

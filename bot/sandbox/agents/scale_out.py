@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from bot.core.dag import Maintenance, State
 from bot.sandbox.agents import operators
 from bot.sandbox.agents.deeds import Doing
-from bot.sandbox.agents.executor import WAITS_FOR_OPERATOR
 from bot.sandbox.agents.faults import Fault
 from bot.sandbox.agents.identities import CLUSTER_AGENT, SCALING_OUT
 from bot.sandbox.agents.plans import DagPlan, Deed, PartPlan, StagePlan, Work
 from bot.sandbox.agents.rows import DagRow
+from bot.sandbox.agents.runs import WAITS_FOR_OPERATOR
 
 if TYPE_CHECKING:
     from bot.sandbox.agents.agent import SimulatedAgent

@@ -194,6 +194,17 @@ def quick(name: str, maintenance: Maintenance, key: str = "") -> DagPlan:
     return DagPlan(name=name, stages=(StagePlan(name="A"),), maintenance=maintenance, key=key)
 
 
+def anywhere(plan: DagPlan) -> DagPlan:
+    """Return the same plan for whoever coordinates."""
+    stages = tuple(
+        msgspec.structs.replace(
+            stage, parts=tuple(msgspec.structs.replace(part, host=None) for part in stage.parts)
+        )
+        for stage in plan.stages
+    )
+    return msgspec.structs.replace(plan, stages=stages)
+
+
 def burst() -> dict[str, DagPlan]:
     """Return the thirty DAGs of `many-at-once`: each takes as long as the last, the only one seen to end."""
     told = recorded.views("many-at-once")

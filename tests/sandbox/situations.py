@@ -8,6 +8,7 @@ from tests.sandbox.scripts import (
     CANCELLED,
     GIVES_BACK,
     NO_OPERATOR,
+    anywhere,
     become,
     become_master,
     burst,
@@ -161,8 +162,10 @@ SCRIPTS = {
     "maintainer-restarts": Script(
         late_s=LATE_S,
         plans={
-            "122": with_first_part(
-                "maintainer-restarts", "122", 1, host=None, runs=(Work(lines=("b1", "b2"), seconds=4.0),)
+            "122": anywhere(
+                with_first_part(
+                    "maintainer-restarts", "122", 1, runs=(Work(lines=("b1", "b2"), seconds=4.0),)
+                )
             )
         },
         acts=((4.05, stop(0)), (4.8, late_line("122", 2, "b1", 2.05)), (4.84, start(0))),

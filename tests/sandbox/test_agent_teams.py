@@ -208,6 +208,16 @@ def test_lines_of_the_time_without_a_database_come_later_from_some_agents() -> N
     assert counts == [[2, 1, 2], [2, 2, 2]]
 
 
+def test_the_late_result_of_a_cancelled_run_elsewhere_is_thrown_away() -> None:
+    """Its lines come in all the same."""
+    cluster = cluster_of_three()
+    dag = cluster.create(locked(one(Work(lines=("a", "b"), seconds=6.0), host=HOSTS[1])), NOW)
+    cluster.operate(dag, "CANCEL", at(2))
+    cluster.tick(at(20))
+    assert (dag.state, dag.nodes[0].sub_tasks[0].state) == (State.FAILED, State.FAILED)
+    assert lines(cluster, 1) == ["a", "sub task cancelled", "b"]
+
+
 def test_an_agent_that_never_comes_back_can_be_saved_by_hand() -> None:
     """Its own store holds a sub-task that was left READY; a person repairs it."""
     cluster = cluster_of_three()

@@ -38,7 +38,7 @@ INTERVAL_S = 1.0
 STALL_S = 8.0
 AGAIN_AFTER_S = 45.0
 FINISH_S = 60.0
-DRAIN_S = 20.0
+DRAIN_S = 60.0
 
 CAST = (("prod-east", "scale-out", 1.0), ("prod-west", "upgrade", 3.0), ("test-lab", "stall", 5.0))
 """Clusters with their story and the second at which it begins."""

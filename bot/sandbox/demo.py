@@ -39,6 +39,10 @@ STALL_S = 8.0
 AGAIN_AFTER_S = 45.0
 FINISH_S = 60.0
 DRAIN_S = 60.0
+QUIET_S = 8.0
+"""So long nothing must wait for delivery: after an outage the service looks twice before it tells what it
+missed.
+"""
 
 CAST = (("prod-east", "scale-out", 1.0), ("prod-west", "upgrade", 3.0), ("test-lab", "stall", 5.0))
 """Clusters with their story and the second at which it begins."""
@@ -204,13 +208,13 @@ async def _wait(duration: float | None) -> None:
 
 async def _drain(service: Service) -> None:
     """Let the service see and tell all that has happened; the agents stand still meanwhile."""
-    await asyncio.sleep(3 * INTERVAL_S)
+    quiet_s = 0.0
     for _ in range(int(DRAIN_S / 0.5)):
-        if (await service.store.read(outbox.backlog)).waiting == 0:
-            break
+        waiting = (await service.store.read(outbox.backlog)).waiting
+        quiet_s = 0.0 if waiting else quiet_s + 0.5
+        if quiet_s >= QUIET_S:
+            return
         await asyncio.sleep(0.5)
-    # Roots are edited at most every three seconds.
-    await asyncio.sleep(4)
 
 
 def _invite(console: Console, server: WorkspaceServer | None, slack: Settings | None) -> None:

@@ -78,8 +78,8 @@ def simulate(
     dag: Annotated[str | None, typer.Option("--dag", metavar="NAME", help="Another story.")] = None,
 ) -> None:
     """Run one simulated agent alone, for trying clients; prints its address and password."""
-    from bot.sandbox.agents.server import simulate as serve_agent  # noqa: PLC0415
     from bot.sandbox.agents.scenarios import SCENARIOS  # noqa: PLC0415
+    from bot.sandbox.agents.server import simulate as serve_agent  # noqa: PLC0415
 
     of(context).settings()
     if dag is not None and dag not in SCENARIOS:

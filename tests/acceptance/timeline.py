@@ -66,7 +66,7 @@ class Timeline:
         self.workspace = server.workspace
         self.channel = self.workspace.add_channel("ops").id
         self.cluster = SimulatedCluster("prod", clock(), hosts=HOSTS, root_password=PASSWORD)
-        self.agents = make_agents(self.cluster, clock())
+        self.agents = make_agents(self.cluster, clock(), key_bits=512)
         self.password = PASSWORD
         self._by_host = {str(agent.host): agent for agent in self.agents}
         self.restart()

@@ -147,7 +147,7 @@ async def test_an_upgrade_of_the_agent_is_no_rebuilt_cluster(world_of: Worlds) -
 @pytest.mark.parametrize("release", RELEASES, ids=str)
 async def test_every_version_is_understood(world_of: Worlds, release: Release) -> None:
     """From 4.2.3.0 on: what an agent lacks is asked for once, what it calls otherwise is understood."""
-    world = await world_of(release=release, scope="all")
+    world = await world_of(release=release, key_bits=release.key_bits, scope="all")
     dag = world.create(plan(stage("Copy", work("one", "two")), breaking()))
     await world.wait(15)
     world.operate(dag, "RETRY")

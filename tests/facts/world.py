@@ -63,7 +63,7 @@ class World(httpx.AsyncBaseTransport):
         registered: int = 1,
         hosts: tuple[Host, ...] = HOSTS,
         release: Release = LATEST,
-        key_bits: int = 1024,
+        key_bits: int = 512,
         agent_password: str | None = None,
         user: str = "root",
         shift: timedelta = timedelta(),

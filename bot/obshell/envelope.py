@@ -107,8 +107,8 @@ class PrivateKey:
     """The other half, for simulated agents; it checks the padding itself."""
 
     def __init__(self, key: rsa.RSAPrivateKey) -> None:
-        numbers = key.private_numbers()
-        self._modulus, self._exponent = numbers.public_numbers.n, numbers.d
+        self._numbers = key.private_numbers()
+        self._modulus = self._numbers.public_numbers.n
         self.size = (key.key_size + 7) // 8
         der = key.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
         self.public = base64.b64encode(der).decode()
@@ -136,11 +136,17 @@ class PrivateKey:
         number = int.from_bytes(block, "big")
         if len(block) != self.size or number >= self._modulus:
             raise DecryptionError("crypto/rsa: decryption error")
-        padded = pow(number, self._exponent, self._modulus).to_bytes(self.size, "big")
+        padded = self._power(number).to_bytes(self.size, "big")
         end = padded.find(b"\x00", 2)
         if not padded.startswith(b"\x00\x02") or end < 2 + MIN_RANDOM:
             raise DecryptionError("crypto/rsa: decryption error")
         return padded[end + 1 :]
+
+    def _power(self, number: int) -> int:
+        """Return `number ** d % n`, by the remainders of its two primes: several times faster than by `n`."""
+        numbers = self._numbers
+        by_p, by_q = pow(number, numbers.dmp1, numbers.p), pow(number, numbers.dmq1, numbers.q)
+        return by_q + numbers.q * ((by_p - by_q) * numbers.iqmp % numbers.p)
 
 
 class HeaderFields(msgspec.Struct, kw_only=True, omit_defaults=True):

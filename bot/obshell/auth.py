@@ -3,7 +3,8 @@
 `Credentials.conversation` is a generator. It yields what to ask (`Ask`), is sent what came back (`Answer`)
 and returns the answer to the real question. On the way it fetches the agent's public key once, and corrects
 each of three mistakes once: a key that is no longer the agent's, a clock that runs differently, a header of
-the other kind. Any other rejection is the caller's: above all, a wrong password is never tried again.
+the other kind. Any other rejection is the caller's: above all, a wrong password is never tried again, also
+where the agent does not say what was wrong: then only a key that has changed is worth another try.
 
 It is not an `httpx.Auth`: that would read the answers it looks at without a limit of size, and the client
 wants its own time limit around the whole conversation.
@@ -98,13 +99,15 @@ class Credentials:
                 if secret.error is not None:
                     return secret
                 self._key = wire.public_key(secret)
-            header = (HEADERS[self._user], self._header(target, self._key))
-            answer = yield from self._ask(Ask(target, header))
+            sealed = self._header(target, self._key)
+            answer = yield from self._ask(Ask(target, (HEADERS[self._user], sealed.value)))
             reason = rejection(answer.error, answer.status) if answer.error else None
+            if reason is Reason.UNSAID and answer.told_at and answer.told_at >= sealed.expires:
+                reason = Reason.EXPIRED
             if reason is None:
                 return answer
             self._sealed.clear()
-            if reason in corrected or not self._correct(reason, answer):
+            if reason in corrected or not (yield from self._correct(reason, answer)):
                 self._user = self._declared
                 return answer
             corrected.add(reason)
@@ -115,7 +118,7 @@ class Credentials:
             self._skew = told_at - self._clock()
         return answer
 
-    def _correct(self, reason: Reason, answer: Answer) -> bool:
+    def _correct(self, reason: Reason, answer: Answer) -> Generator[Ask, Answer, bool]:
         """Tell whether another try makes sense, having changed what was wrong."""
         if reason is Reason.KEY:
             self._key = None
@@ -123,9 +126,17 @@ class Credentials:
         if reason is Reason.HEADER_KIND:
             self._user = OTHER[self._user]
             return True
+        if reason is Reason.UNSAID:
+            return (yield from self._key_has_changed())
         return reason is Reason.EXPIRED and answer.told_at is not None
 
-    def _header(self, target: str, key: PublicKey) -> str:
+    def _key_has_changed(self) -> Generator[Ask, Answer, bool]:
+        """Fetch the key again and tell whether ours is not the agent's; one not to be had is another."""
+        secret = yield from self._ask(Ask(SECRET))
+        ours, self._key = self._key, None if secret.error else wire.public_key(secret)
+        return ours != self._key
+
+    def _header(self, target: str, key: PublicKey) -> _Sealed:
         """Return the sealed header for a target, from an earlier request while it is good."""
         now = self._clock() + (self._skew or timedelta())
         self._sealed = {uri: kept for uri, kept in self._sealed.items() if kept.expires - now > SPARE}
@@ -133,4 +144,4 @@ class Credentials:
             expires = now + LIFE
             plain = header_json(password=self._password(), expires=int(expires.timestamp()), uri=target)
             self._sealed[target] = _Sealed(seal(plain, key, self._rand), expires)
-        return self._sealed[target].value
+        return self._sealed[target]

@@ -44,12 +44,14 @@ class Reason(StrEnum):
     URI = "uri"
     SESSION = "session"
     INFRASTRUCTURE = "infrastructure"
+    UNSAID = "unsaid"
     OTHER = "other"
 
 
-BLAMES_PASSWORD = frozenset({Reason.PASSWORD, Reason.HEADER_KIND, Reason.NO_AGENT_PASSWORD})
-"""Reasons that only an operator can remove. The agent tries each wrong root password at the database, where
-it counts as a failed login: stop asking after one."""
+BLAMES_PASSWORD = frozenset({Reason.PASSWORD, Reason.HEADER_KIND, Reason.NO_AGENT_PASSWORD, Reason.UNSAID})
+"""Reasons that only an operator can remove; an unsaid one is believed once our key is known to be right.
+The agent tries each wrong root password at the database, where it counts as a failed login: stop asking
+after one."""
 
 
 class AgentError(Exception):

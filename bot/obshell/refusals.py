@@ -50,15 +50,31 @@ FOLLOWER = frozenset(
 """Only a FOLLOWER forwards requests, and a FOLLOWER's cluster does not run yet."""
 DATABASE = ("Agent.OceanBase.", "OB.Server.Process.", "MySQL.Error")
 UNEXPECTED = "Common.Unexpected"
-NO_ROUTE, OLD_NO_ROUTE, NOT_A_ROUTE = "Common.NotFound", 1003, "404 not found"
+NO_ROUTE, NOT_A_ROUTE = frozenset({"Common.NotFound", 1000, 1003}), "404 not found"
 NO_ANSWER = "ocsagent cannot build response body"
 ABSENT = "record not found"
 UNREGISTERED = re.compile(r"\btask type \S+ not register")
 
 OLD_DECRYPT_FAILED, OLD_BAD_REQUEST, OLD_UNEXPECTED, OLD_TASK_NOT_FOUND = 1, 1000, 1002, 2300
 OLD_VERIFICATION_FAILED = 10008
-OLD_CAUSES = (("decrypt", Reason.KEY), ("expired", Reason.EXPIRED), ("uri", Reason.URI))
+OLD_CAUSES = (
+    ("header not found", Reason.HEADER),
+    ("decrypt", Reason.KEY),
+    ("expired", Reason.EXPIRED),
+    ("uri", Reason.URI),
+    ("to verify", Reason.HEADER_KIND),
+    ("not initialized", Reason.NO_AGENT_PASSWORD),
+)
+CAUSELESS = frozenset({"", "verification failed", "err.unauthorized"})
+"""All that agents before 4.2.6.0 say of any rejection (4.2.3.0 the last of them): read in their source."""
 OLD_NOT_CLUSTER = "only cluster agent"
+OLD_DATABASE = (
+    "oceanbase db is nil",
+    "oceanbase db is useless",
+    "current database is not ocs",
+    "observer process not exist",
+)
+"""Read in the source of agents before 4.3.1.0, where they travel in an "Unexpected error"."""
 
 
 def refusal(call: Call, error: ErrorBody, status: int, *, hidden: str = "") -> AgentRefusal:
@@ -85,8 +101,8 @@ def rejection(error: ErrorBody, status: int) -> Reason | None:
 def _old_rejection(error: ErrorBody, status: int) -> Reason | None:
     """Read the rejection of an agent before 4.3.1.0, which has one code for all of them.
 
-    An unknown text counts as a wrong password: to stop wrongly costs a notice, to go on wrongly costs a
-    failed login at the database with each poll.
+    A cause we do not know counts as a wrong password: to stop wrongly costs a notice, to go on wrongly costs
+    a failed login at the database with each poll.
     """
     if error.code == OLD_DECRYPT_FAILED:
         return Reason.KEY
@@ -95,19 +111,21 @@ def _old_rejection(error: ErrorBody, status: int) -> Reason | None:
     if error.code != OLD_VERIFICATION_FAILED:
         return Reason.OTHER
     text = (error.message or "").lower()
+    if text in CAUSELESS:
+        return Reason.UNSAID
     return next((reason for word, reason in OLD_CAUSES if word in text), Reason.PASSWORD)
 
 
 def _kind(error: ErrorBody, status: int) -> type[AgentRefusal]:
     """Return the class of a refusal that is not about credentials."""
     code, text = error.err_code or "", error.message or ""
-    if code.startswith(DATABASE):
+    if code.startswith(DATABASE) or _says_old_database(error):
         return DatabaseDown
     if code in FOLLOWER or _says_not_cluster(error, status):
         return NotCluster
     if _is(error, "Task.NotFound", OLD_TASK_NOT_FOUND) and status == HTTPStatus.NOT_FOUND:
         return Gone if text.endswith(ABSENT) else Refused
-    if _is(error, NO_ROUTE, OLD_NO_ROUTE) and text.endswith(NOT_A_ROUTE):
+    if text.endswith(NOT_A_ROUTE) and (error.err_code or error.code) in NO_ROUTE:
         return NotOffered
     if _is(error, UNEXPECTED, OLD_UNEXPECTED) and UNREGISTERED.search(text):
         return UnknownTaskType
@@ -120,6 +138,13 @@ def _says_not_cluster(error: ErrorBody, status: int) -> bool:
         return error.err_code == UNEXPECTED and text.endswith(NO_ANSWER)
     old = status == HTTPStatus.BAD_REQUEST and error.code == OLD_BAD_REQUEST
     return old and OLD_NOT_CLUSTER in text.lower()
+
+
+def _says_old_database(error: ErrorBody) -> bool:
+    if error.err_code or error.code != OLD_UNEXPECTED:
+        return False
+    text = (error.message or "").lower()
+    return any(cause in text for cause in OLD_DATABASE)
 
 
 def _is(error: ErrorBody, code: str, old_code: int) -> bool:

@@ -162,6 +162,31 @@ async def test_every_version_is_understood(world_of: Worlds, release: Release) -
     assert (await world.told())[-1] == "auth_failed"
 
 
+@pytest.mark.parametrize("release", RELEASES, ids=str)
+async def test_a_new_key_blames_no_password_in_any_version(world_of: Worlds, release: Release) -> None:
+    """The oldest agents refuse a stale key and a wrong password with the same words."""
+    world = await world_of(release=release, key_bits=512)
+    await world.wait(10)
+    for agent in world.agents:
+        agent.restart(world.clock(), new_key=True)
+    await world.wait(90)
+    assert await world.told() == []
+    assert await world.state() is ClusterState.OK
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=str)
+async def test_a_lost_database_is_told_as_one_in_any_version(world_of: Worlds, release: Release) -> None:
+    """Also where the agent has only words for it, and no code."""
+    world = await world_of(release=release, key_bits=512, registered=3)
+    world.create(plan(stage("Copy", work("c", seconds=30))))
+    await world.wait(10)
+    world.cluster.lose_database(world.clock())
+    await world.wait(60)
+    assert await world.told() == ["cluster_degraded"]
+    assert await world.state() is ClusterState.DEGRADED
+    assert world.cluster.asked_by_id_while_down == 0
+
+
 async def test_only_these_questions_are_asked(world_of: Worlds) -> None:
     """Everything that obdag ever sends: reading, by few paths, in one spelling.
 

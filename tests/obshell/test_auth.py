@@ -97,6 +97,46 @@ def test_a_changed_key_is_fetched_once_more() -> None:
     assert end(talk, no(*WRONG_KEY)).status == 401
 
 
+def old_no(timestamp: str = NOW.isoformat()) -> Answer:
+    """Return the only rejection of an agent before 4.2.6.0, whatever was wrong."""
+    error = {"code": 10008, "message": "Verification failed"}
+    return answer(401, msgspec.json.encode(wrapped(error=error, status=401, timestamp=timestamp)))
+
+
+def test_a_rejection_without_a_cause_is_tried_again_with_a_key_that_changed() -> None:
+    """Such an agent has restarted: its key is another, and our password may be as good as before."""
+    talk, _ = begun(credentials(Clock()))
+    assert talk.send(old_no()) == KEY
+    again = talk.send(said(secret(1024)))
+    assert again.header is not None
+    assert opened(again.header[1], 1024)["Uri"] == TARGET
+    assert end(talk, old_no()).status == 401
+
+
+def test_a_rejection_without_a_cause_is_believed_if_the_key_is_right() -> None:
+    """The password is wrong, then: it is sent once, and the database counts one failed login."""
+    talk, _ = begun(credentials(Clock()))
+    assert talk.send(old_no()) == KEY
+    assert end(talk, said(secret())).status == 401
+
+
+def test_a_rejection_without_a_cause_blames_nobody_if_the_key_cannot_be_had() -> None:
+    """Nothing is known about the password: what the agent said of its key is the answer."""
+    talk, _ = begun(credentials(Clock()))
+    assert talk.send(old_no()) == KEY
+    assert talk.send(no(500, "Common.Unexpected")) == KEY
+    assert end(talk, no(500, "Common.Unexpected")).status == 500
+
+
+def test_a_rejection_without_a_cause_after_the_header_s_life_is_an_expiry() -> None:
+    """The agent's clock has jumped: the answer's own time shows it."""
+    talk, _ = begun(credentials(Clock()))
+    ahead = (NOW + timedelta(minutes=5)).isoformat()
+    again = talk.send(old_no(ahead))
+    assert int(header(again)[1]["Ts"]) == int((NOW + timedelta(minutes=5, seconds=30)).timestamp())
+    assert talk.send(old_no(ahead)) == KEY
+
+
 def test_a_header_that_we_spoilt_is_not_sent_again() -> None:
     """DecryptFailed for another cause than the key is our mistake."""
     talk, _ = begun(credentials(Clock()))

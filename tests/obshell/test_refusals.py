@@ -55,6 +55,7 @@ def said(code: str | int | None, message: str) -> ErrorBody:
         (500, "Task.Expired", "task type X not register", Refused),
         (404, "Common.NotFound", "Element not found: 404 not found", NotOffered),
         (404, 1003, "Element not found: 404 not found", NotOffered),
+        (400, 1000, "Bad request: 404 not found", NotOffered),
         (400, "Task.GenericID.Invalid", "Invalid ID: 9", Refused),
         (500, "", "", Refused),
         (404, 2300, "Task not found: record not found", Gone),
@@ -64,6 +65,11 @@ def said(code: str | int | None, message: str) -> ErrorBody:
         (500, 1000, "only cluster agent can", Refused),
         (500, 1002, "Unexpected: task type X not register", UnknownTaskType),
         (500, 1002, "Unexpected error", Refused),
+        (500, 1002, "Unexpected error: oceanbase db is nil", DatabaseDown),
+        (500, 1002, "Unexpected error: oceanbase db is useless", DatabaseDown),
+        (500, 1002, "Unexpected error: current database is not ocs", DatabaseDown),
+        (500, 1002, "Unexpected error: observer process not exist", DatabaseDown),
+        (400, 1000, "Bad request: oceanbase db is nil", Refused),
         (500, None, "", Refused),
     ],
 )
@@ -110,6 +116,12 @@ def test_refusals_by_code(
         (401, 10008, "Verification failed: auth expired", Reason.EXPIRED),
         (401, 10008, "Verification failed: uri mismatch", Reason.URI),
         (401, 10008, "Verification failed: access denied", Reason.PASSWORD),
+        (401, 10008, "Verification failed: header not found", Reason.HEADER),
+        (401, 10008, "Verification failed: agent password has been set, use … to verify", Reason.HEADER_KIND),
+        (401, 10008, "Verification failed: agent password is not initialized", Reason.NO_AGENT_PASSWORD),
+        (401, 10008, "Verification failed", Reason.UNSAID),
+        (401, 10008, "err.unauthorized", Reason.UNSAID),
+        (401, 10008, "", Reason.UNSAID),
         (401, 2, "incompatible", Reason.OTHER),
         (401, None, "", Reason.OTHER),
     ],
@@ -128,7 +140,7 @@ def test_only_the_operator_can_mend_some_rejections() -> None:
         for reason in Reason
         if Rejected(CALL, "no", reason=reason, status=401, code="X").blames_password
     }
-    assert stops == {Reason.PASSWORD, Reason.HEADER_KIND, Reason.NO_AGENT_PASSWORD}
+    assert stops == {Reason.PASSWORD, Reason.HEADER_KIND, Reason.NO_AGENT_PASSWORD, Reason.UNSAID}
 
 
 def test_other_refusals_reject_no_credentials() -> None:

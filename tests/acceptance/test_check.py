@@ -24,13 +24,13 @@ async def line(tmp_path: Path) -> AsyncIterator[Timeline]:
         yield opened
 
 
-async def played(line: Timeline, name: str) -> Story:
+async def played(line: Timeline, name: str, *, blind_s: float = 0.0) -> Story:
     """Play a story to its end; return what was lived and what was seen."""
     player = Player(line.cluster, SCENARIOS[name].on(HOSTS))
     for _ in range(160):
         player.play(line.clock())
         await line.wait(0.5)
-    watch = Watch(since=START, until=line.clock(), interval_s=1.0, stall_after_s=60.0)
+    watch = Watch(since=START, until=line.clock(), interval_s=1.0, stall_after_s=60.0, blind_s=blind_s)
     return [lived(line.cluster, watch)], threads(line.workspace, line.channel)
 
 
@@ -91,3 +91,14 @@ async def test_spoilt_story_is_noticed(line: Timeline) -> None:
     assert differences(lives, [thread, thread]), "two roots"
     stranger = msgspec.structs.replace(thread, root="something else entirely")
     assert differences(lives, [thread, stranger]), "a message that nothing explains"
+
+
+async def test_only_the_first_stages_may_have_gone_by_unseen(line: Timeline) -> None:
+    """A watcher that was down when a DAG began may discover it late, and tells each stage from then on."""
+    lives, (thread,) = await played(line, "upgrade", blind_s=30.0)
+    assert differences(lives, [thread]) == []
+    assert differences(lives, [_without(0)(thread)]) == []
+    assert differences(lives, [_without(1)(thread)]), "the second stage, but not the first"
+    late = _without(0)(_without(0)(thread))
+    assert differences(lives, [late]) == []
+    assert differences(lives, [_without(len(late.replies) - 1)(late)]), "the outcome"

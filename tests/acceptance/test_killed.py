@@ -66,7 +66,9 @@ async def test_twenty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
                     service.kill()
             until = system_clock()
         async with kept_running(service):
-            watch = Watch(since=now, until=until, interval_s=1.0, stall_after_s=600.0, slack_s=8.0)
+            watch = Watch(
+                since=now, until=until, interval_s=1.0, stall_after_s=600.0, slack_s=8.0, blind_s=20.0
+            )
             lives = [lived(cluster, watch)]
             for _ in range(60):
                 if not differences(lives, threads(workspace, channel)):

@@ -25,6 +25,9 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     stall_after_s: float
     slack_s: float = 2.5
     """What detection may be late by: a poll, a look at the clock, a slow machine."""
+    blind_s: float = 0.0
+    """For how long a DAG may have lived before it is first seen: longer than a start of the watcher, if it
+    was down at times. A DAG is told as discovered then, without replies for the stages behind it."""
 
 
 class Between(msgspec.Struct, frozen=True):
@@ -39,11 +42,15 @@ class Between(msgspec.Struct, frozen=True):
 
 
 class LivedStage(msgspec.Struct, frozen=True, kw_only=True):
-    """A stage that finished, with the lines of the run in which it did: by sub-task, each in order."""
+    """A stage that finished, with the lines of the run in which it did: by sub-task, each in order.
+
+    `in_sight` is False if the DAG may not have been seen by then.
+    """
 
     position: int
     name: str
     lines: tuple[tuple[str, ...], ...]
+    in_sight: bool = True
 
 
 class LivedDag(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +96,7 @@ def _dag(
         name=dag.name,
         max_stage=len(dag.nodes),
         stage=dag.stage,
-        stages=tuple(_stages(dag, moments)),
+        stages=tuple(_stages(dag, moments, timedelta(seconds=watch.blind_s))),
         failures=tuple(dag.nodes[m.position - 1].name for m in failed),
         retries=sum(
             before.state is State.FAILED and after.state is State.READY and after.operator is Operator.RUN
@@ -100,14 +107,19 @@ def _dag(
     )
 
 
-def _stages(dag: DagRow, moments: Sequence[Moment]) -> Iterator[LivedStage]:
+def _stages(dag: DagRow, moments: Sequence[Moment], blind: timedelta) -> Iterator[LivedStage]:
     """Give the stages as they finished, though a rollback may have undone them later."""
     for number, moment in enumerate(moments):
         if not isinstance(moment, Change) or not _finishes(moment, dag):
             continue
         node = dag.nodes[moment.position - 1]
         lines = (_lines(sub_task.id, moments[:number]) for sub_task in node.sub_tasks)
-        yield LivedStage(position=node.position, name=node.name, lines=tuple(filter(None, lines)))
+        yield LivedStage(
+            position=node.position,
+            name=node.name,
+            lines=tuple(filter(None, lines)),
+            in_sight=moment.at >= moments[0].at + blind,
+        )
 
 
 def _finishes(change: Change, dag: DagRow) -> bool:

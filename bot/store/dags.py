@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, Row, insert, or_, select, update
 
-from bot.core.dag import DagSnapshot
+from bot.core.dag import DagSnapshot, Outcome
 from bot.core.events import DagEvent, StageAdvanced, StageReport
 from bot.core.logs import new_lines
 from bot.core.tracked import Observation, TrackedDag
@@ -40,6 +40,17 @@ def load_open(
         dags.c.cluster_id == cluster_id,
         dags.c.generation == generation,
         or_(is_open, dags.c.dag_id.in_(sorted(ids))) if ids else is_open,
+    )
+    return {row.dag_id: _stored(row) for row in connection.execute(query)}
+
+
+def load_given_up(connection: Connection, cluster_id: int, generation: int) -> dict[str, StoredDag]:
+    """Return the DAGs that are closed without being through, failed or cancelled: somebody may go on."""
+    query = _LOADED.where(
+        dags.c.cluster_id == cluster_id,
+        dags.c.generation == generation,
+        dags.c.closed_at.is_not(None),
+        dags.c.outcome.in_([Outcome.FAILED.value, Outcome.CANCELLED.value]),
     )
     return {row.dag_id: _stored(row) for row in connection.execute(query)}
 

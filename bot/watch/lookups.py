@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from bot.core import ids
-from bot.core.dag import DagSnapshot, reading
+from bot.core.dag import DagSnapshot, Operator, State, reading
 from bot.core.sweep import Answer, missing
 from bot.core.tracked import TrackedDag
 from bot.obshell.errors import AgentError, DatabaseDown, Gone, NotOffered, TooBig, Unreachable
@@ -32,10 +32,14 @@ OVERVIEW_EVERY = timedelta(minutes=10)
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
-    """What the list of all DAGs came to: the highest row number, and DAGs that ended since the last one."""
+    """What the list of all DAGs came to: the highest row number, and DAGs that ended since the last one.
+
+    `over` are the summaries of all DAGs that are not under way.
+    """
 
     newest: int | None
     ended: tuple[str, ...] = ()
+    over: tuple[DagSnapshot, ...] = ()
 
 
 @dataclass
@@ -49,13 +53,19 @@ class Lookups:
     _stopped: bool = field(default=False, init=False)
 
     async def complete(
-        self, answer: Answer, route: Route, tracked: Mapping[str, TrackedDag], unseen: Iterable[str]
+        self,
+        answer: Answer,
+        route: Route,
+        tracked: Mapping[str, TrackedDag],
+        *,
+        unseen: Iterable[str] = (),
+        moved: Iterable[str] = (),
     ) -> Answer:
-        """Return the answer with what had left its lists, and with those DAGs that were never in one."""
+        """Return the answer with what had left its lists or `moved` since, and those DAGs never in one."""
         self._stopped = False
         looked_up: list[DagSnapshot] = []
         gone: dict[str, str] = {}
-        for dag_id in self._in_turn(missing(tracked, answer)):
+        for dag_id in self._in_turn((*missing(tracked, answer), *moved)):
             found = await self._look_up(answer.cluster, route, dag_id)
             if isinstance(found, Gone):
                 gone[dag_id] = found.message
@@ -84,8 +94,9 @@ class Lookups:
         self._overview = {dag.id for dag in everything}
         if newest is None:
             return Overview(newest=highest)
-        ended = tuple(dag.id for dag in everything if reading(dag) and _is_new(dag.id, known, newest))
-        return Overview(newest=max(newest, highest), ended=ended)
+        over = tuple(dag for dag in everything if reading(dag))
+        ended = tuple(dag.id for dag in over if _is_new(dag.id, known, newest))
+        return Overview(newest=max(newest, highest), ended=ended, over=over)
 
     def postpone(self, dag_ids: Collection[str]) -> None:
         """Look at these again with the next list of all DAGs."""
@@ -121,6 +132,13 @@ class Lookups:
         return found if isinstance(found, DagSnapshot) and reading(found) else None
 
 
+def moved_since(given_up: Mapping[str, TrackedDag], over: Iterable[DagSnapshot]) -> tuple[str, ...]:
+    """Return the DAGs that were given up, in no list since, and have been brought to another end."""
+    return tuple(
+        dag.id for dag in over if dag.id in given_up and _end(dag) != _end(given_up[dag.id].snapshot)
+    )
+
+
 def between(newest: int | None, answer: Answer, tracked: Collection[str]) -> tuple[str, ...]:
     """Return ids that were skipped between the last known DAG and new ones: DAGs shorter than a poll."""
     if newest is None:
@@ -139,6 +157,10 @@ def newest_of(newest: int | None, answer: Answer) -> int | None:
     """Return the highest row number that was seen so far; None before any DAG of the cluster was."""
     rows = [row for dag in answer.snapshots if (row := ids.row(dag.id)) is not None]
     return max([*rows, *([] if newest is None else [newest])], default=None)
+
+
+def _end(dag: DagSnapshot) -> tuple[State, Operator, datetime | None]:
+    return dag.state, dag.operator, dag.ended_at
 
 
 def _is_new(dag_id: str, known: set[str] | None, newest: int) -> bool:

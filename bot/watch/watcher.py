@@ -4,7 +4,7 @@ The watcher keeps in memory what is stored of each cluster it owns, so that a po
 database work; `flush` writes the age of such polls for all clusters together.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -30,7 +30,7 @@ from bot.store.dags import StaleSave, StoredDag
 from bot.store.engine import Store
 from bot.watch import poll as polls
 from bot.watch.loglines import with_rows
-from bot.watch.lookups import MAX_LOOKUPS, Lookups, between, newest_of
+from bot.watch.lookups import MAX_LOOKUPS, Lookups, Overview, between, moved_since, newest_of
 from bot.watch.poll import Polled
 from bot.watch.reading import Reader, Reading
 from bot.watch.routes import AllRoutesFailed, Routes
@@ -207,16 +207,22 @@ class Watcher:
         return polls.observed(answer, reading, tracked, policy, watched.health, newest)
 
     async def _complete(
-        self, watched: Watched, answer: Answer, reading: Reading, tracked: Mapping[str, TrackedDag]
+        self, watched: Watched, answer: Answer, reading: Reading, tracked: dict[str, TrackedDag]
     ) -> tuple[Answer, int | None]:
-        """Return the answer with what the lists cannot tell, and the highest row number seen."""
+        """Return the answer with what the lists cannot tell, and the highest row number seen.
+
+        What is remembered of DAGs that turn out to have moved is added to `tracked`.
+        """
         newest = watched.health.tracking.newest
         unseen = between(newest, answer, tracked)
         overview = await watched.lookups.overview(answer, reading.route, newest)
         newest = newest_of(overview.newest if overview else newest, answer)
+        moved: dict[str, TrackedDag] = {}
         if overview is not None:
             unseen = await self._unseen(watched, (*unseen, *overview.ended))
-        answer = await watched.lookups.complete(answer, reading.route, tracked, unseen)
+            moved = await self._moved(watched, overview, tracked)
+        tracked.update(moved)
+        answer = await watched.lookups.complete(answer, reading.route, tracked, unseen=unseen, moved=moved)
         return await with_rows(answer, watched.routes, reading.route, tracked), newest
 
     async def _unseen(self, watched: Watched, ended: tuple[str, ...]) -> tuple[str, ...]:
@@ -228,6 +234,17 @@ class Watcher:
         unknown = tuple(dict.fromkeys(dag_id for dag_id in ended if dag_id not in stored))
         watched.lookups.postpone(unknown[MAX_LOOKUPS:])
         return unknown[:MAX_LOOKUPS]
+
+    async def _moved(
+        self, watched: Watched, overview: Overview, tracked: Collection[str]
+    ) -> dict[str, TrackedDag]:
+        """Return what is remembered of DAGs that had failed, left the list, and ended otherwise since."""
+        cluster = watched.cluster
+        stored = await self._store.read(dag_rows.load_given_up, cluster.id, cluster.generation)
+        given_up = {dag_id: dag.tracked for dag_id, dag in stored.items() if dag_id not in tracked}
+        moved = moved_since(given_up, overview.over)
+        watched.remembered = {**{i: stored[i] for i in moved}, **(watched.remembered or {})}
+        return {i: given_up[i] for i in moved}
 
     async def _tracked(self, watched: Watched, snapshots: Sequence[DagSnapshot]) -> dict[str, TrackedDag]:
         """Return what is remembered of open DAGs, of listed ones (a closed one was retried), of main DAGs."""

@@ -25,6 +25,28 @@ async def test_a_failure_without_a_lock_leaves_the_list_and_is_told(world: World
     assert (await world.told())[2:] == ["retried", "stage_advanced", "succeeded"]
 
 
+@pytest.mark.parametrize(
+    ("operator", "told"),
+    [("PASS", ["passed"]), ("ROLLBACK", ["rollback_started", "rolled_back"])],
+)
+async def test_what_became_of_a_failure_in_no_list_is_told(
+    world: World, operator: str, told: list[str]
+) -> None:
+    """Skipped or undone between two looks it stands in no list of unfinished DAGs: that of all shows it."""
+    dag = world.create(plan(breaking(), maintenance=Maintenance.NONE))
+    await world.wait(12)
+    world.operate(dag, operator)
+    for _ in range(8):
+        world.clock.now += timedelta(seconds=1)
+        world.cluster.tick(world.clock())
+    assert dag.state is State.SUCCEED
+    await world.wait(660, step=5)
+    assert await world.told() == ["failed", *told]
+    world.restart()
+    await world.wait(660, step=5)
+    assert await world.told() == ["failed", *told]
+
+
 async def test_a_failure_that_stays_listed_is_told_once(world: World) -> None:
     """A maintenance DAG stays in the list for ever, FAILED; it is news again only when it failed again."""
     dag = world.create(plan(breaking(BROKEN, BROKEN, work("ok"))))

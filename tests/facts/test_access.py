@@ -82,7 +82,7 @@ async def test_a_refused_password_without_a_database_proves_nothing(world: World
     world.cluster.change_root_password("another")
     world.password = "another"
     world.cluster.lose_database(world.clock())
-    await world.wait(30)
+    await world.wait(200)
     assert await world.told() == ["cluster_degraded"]
     world.cluster.regain_database(world.clock())
     await world.wait(70)

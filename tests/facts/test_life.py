@@ -136,6 +136,7 @@ async def test_a_sub_task_that_is_being_undone_for_its_retry_is_not_through(worl
     seen = set()
     for _ in range(16):
         await world.wait(0.5)
+        await world.look()
         part = world.cluster.part(dag, 1)
         seen.add((part.state, part.operator.value))
         if dag.stage == 1:

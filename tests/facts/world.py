@@ -152,6 +152,10 @@ class World(httpx.AsyncBaseTransport):
             for cluster_id in self.watcher.due(self.clock()):
                 await self.watcher.poll(cluster_id)
 
+    async def look(self) -> None:
+        """Poll the cluster now, whether it is time for it or not."""
+        await self.watcher.poll((await self.registered()).id)
+
     async def events(self) -> list[AnyEvent]:
         """Return what was told, in order; starts are told by root messages and are not among it."""
         texts = await self.store.read(lambda c: [*c.scalars(select(outbox.c.event).order_by(outbox.c.id))])

@@ -12,13 +12,11 @@ from datetime import datetime
 
 from bot.core.dag import DagSnapshot, State
 from bot.core.tracked import TrackedDag
-from bot.core.tracker import ZONE_STEP_S
+from bot.core.zones import are_two, is_earlier
 
 BUILDING = frozenset({"SINGLE", "MASTER", "FOLLOWER"})
 """Identities of agents whose cluster does not exist (yet)."""
 _UNDER_WAY = frozenset({State.READY, State.RUNNING})
-_EXACT_S = 2.0
-"""Times of one moment differ by less."""
 
 
 def rebuilt(
@@ -72,21 +70,9 @@ def _began_again(old: DagSnapshot, new: DagSnapshot) -> bool:
     """Return whether two looks at a first run show two: neither its creation nor its start moves."""
     if old.state is not State.RUNNING or new.state not in _UNDER_WAY:
         return False
-    return _moved(old.ended_at, new.ended_at) and _moved(old.started_at, new.started_at)
-
-
-def _moved(old: datetime | None, new: datetime | None) -> bool:
-    return old is not None and new is not None and _beside_zone((new - old).total_seconds())
-
-
-def _beside_zone(difference_s: float) -> bool:
-    """Return whether two times differ by more than the zones that two agents label them with."""
-    return abs(difference_s - round(difference_s / ZONE_STEP_S) * ZONE_STEP_S) > _EXACT_S
+    return are_two(old.ended_at, new.ended_at) and are_two(old.started_at, new.started_at)
 
 
 def _starts_earlier(first: datetime | None, now: datetime | None) -> bool:
     """Return whether a start moved back, other than by the zone that some agent labels it with."""
-    if first is None or now is None:
-        return False
-    back = (first - now).total_seconds()
-    return back > _EXACT_S and _beside_zone(back)
+    return first is not None and now is not None and is_earlier(now, first)

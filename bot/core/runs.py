@@ -11,6 +11,7 @@ A run is obdag's own counter: the agent has none, and resets `start_time` with e
 """
 
 from bot.core.dag import DagSnapshot, Operator, State
+from bot.core.zones import are_two
 
 _UNDER_WAY = {State.READY, State.RUNNING}
 
@@ -27,7 +28,7 @@ def begins_run(old: DagSnapshot, new: DagSnapshot) -> bool:
 
 
 def _ended_again(old: DagSnapshot, new: DagSnapshot) -> bool:
-    return old.ended_at is not None and new.ended_at is not None and old.ended_at != new.ended_at
+    return are_two(old.ended_at, new.ended_at)
 
 
 def _missed_retry(old: DagSnapshot, new: DagSnapshot) -> bool:

@@ -9,6 +9,7 @@ what will be stored (`after`) and names the events that are due.
     missed failure      a failure not told yet is over                          failed
     new run             `runs.begins_run`                                       retried | rollback_started
     cancelling          operator → CANCEL                                       cancelling
+    overtaken           another ending than the one that was told        (the ending is due again)
     progress            anything moved                                          resumed, if a stall was told
     late lines          a stage that was told has more lines                    late_lines
     finished stages     stages done that were not told                          stage_advanced
@@ -51,9 +52,7 @@ from bot.core.events import (
 from bot.core.runs import begins_run
 from bot.core.stall import Policy, is_stalled, progress, quiet_after, shape
 from bot.core.tracked import Observation, Sight, TrackedDag, reference
-
-ZONE_STEP_S = 900.0
-"""Time zones differ by multiples of a quarter of an hour."""
+from bot.core.zones import ZONE_STEP_S
 
 AWAY = timedelta(minutes=5)
 """After so long without a look, what is found is said to be found late."""
@@ -193,6 +192,17 @@ def _cancelling(step: _Step, after: TrackedDag) -> _Result:
     return after, (Cancelling(dag=reference(step.sight.cluster, after), at=step.sight.at),)
 
 
+def _overtaken(step: _Step, after: TrackedDag) -> _Result:
+    """Take back an ending that is none any more, also where the new one must not be told yet.
+
+    A PASS of a failed DAG begins no run, and the DAG leaves the list with it: it would count as closed.
+    """
+    now = reading(step.sight.snapshot)
+    if after.outcome is None or now in {None, after.outcome}:
+        return after, ()
+    return msgspec.structs.replace(after, outcome=None, outcome_at=None), ()
+
+
 def _progress(step: _Step, after: TrackedDag) -> _Result:
     before, at = step.before, step.sight.at
     after = msgspec.structs.replace(after, sub_dags=_state_of(step.sight.sub_dags))
@@ -287,6 +297,7 @@ _RULES: tuple[_Rule, ...] = (
     _missed_failure,
     _new_run,
     _cancelling,
+    _overtaken,
     _progress,
     _late_lines,
     _finished_stages,

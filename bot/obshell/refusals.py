@@ -74,7 +74,8 @@ OLD_DATABASE = (
     "current database is not ocs",
     "observer process not exist",
 )
-"""Read in the source of agents before 4.3.1.0, where they travel in an "Unexpected error"."""
+"""Read in the source of agents before 4.3.1.0, where they travel in an "Unexpected error", and in a "Task not
+found" when a DAG was asked for."""
 
 
 def refusal(call: Call, error: ErrorBody, status: int, *, hidden: str = "") -> AgentRefusal:
@@ -141,7 +142,7 @@ def _says_not_cluster(error: ErrorBody, status: int) -> bool:
 
 
 def _says_old_database(error: ErrorBody) -> bool:
-    if error.err_code or error.code != OLD_UNEXPECTED:
+    if error.err_code or error.code not in {OLD_UNEXPECTED, OLD_TASK_NOT_FOUND}:
         return False
     text = (error.message or "").lower()
     return any(cause in text for cause in OLD_DATABASE)

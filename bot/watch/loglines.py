@@ -10,7 +10,7 @@ from bot.core.dag import DagSnapshot, Outcome, SubTask
 from bot.core.sweep import Answer
 from bot.core.tracked import TrackedDag
 from bot.obshell.errors import AgentError, NotOffered
-from bot.watch.routes import Route, Routes
+from bot.watch.routes import HOPELESS, Route, Routes
 
 log = structlog.get_logger()
 
@@ -25,13 +25,23 @@ async def with_rows(
     if answer.settling:
         return answer
     left = MAX_LOGS
+    hopeless: set[str] = set()
 
     async def read(snapshot: DagSnapshot) -> DagSnapshot:
         nonlocal left
         asked = _asked(routes, route, snapshot)
         unread = _unread(answer, snapshot, tracked.get(snapshot.id))[:left]
+        if asked is None or not unread or asked.url in hopeless:
+            return snapshot
         left -= len(unread)
-        return await _read(snapshot, asked, unread) if asked and unread else snapshot
+        try:
+            return await _read(snapshot, asked, unread)
+        except HOPELESS as error:
+            # The lines that came with the DAG are there all the same.
+            log.warning("watch.logs_unread", agent=asked.url, dag=snapshot.id, error=str(error))
+            hopeless.add(asked.url)
+            await routes.failure(asked, error)
+            return snapshot
 
     return msgspec.structs.replace(
         answer,
@@ -43,7 +53,7 @@ async def with_rows(
 def _asked(routes: Routes, route: Route, snapshot: DagSnapshot) -> Route | None:
     keeper = ids.home(snapshot.id)
     asked = route if keeper is None else routes.at_home(keeper)
-    return asked if asked and asked.has_logs else None
+    return asked if asked and asked.has_logs and not asked.refused else None
 
 
 def _unread(answer: Answer, snapshot: DagSnapshot, tracked: TrackedDag | None) -> tuple[SubTask, ...]:
@@ -56,6 +66,7 @@ def _unread(answer: Answer, snapshot: DagSnapshot, tracked: TrackedDag | None) -
 
 
 async def _read(snapshot: DagSnapshot, asked: Route, unread: tuple[SubTask, ...]) -> DagSnapshot:
+    """Return the DAG with these logs; raises what makes further questions senseless."""
     known: dict[str, SubTask] = {}
     for task in unread:
         try:
@@ -63,8 +74,9 @@ async def _read(snapshot: DagSnapshot, asked: Route, unread: tuple[SubTask, ...]
         except NotOffered:
             asked.has_logs = False
             break
+        except HOPELESS:
+            raise
         except AgentError as error:
-            # The lines that came with the DAG are there all the same.
             log.warning("watch.log_unread", agent=asked.url, sub_task=task.id, error=str(error))
             break
         if len(rows) >= len(task.lines or ()):

@@ -13,12 +13,13 @@ import msgspec
 import structlog
 
 from bot.core import ids
-from bot.core.dag import DagSnapshot, Operator, State, reading
+from bot.core.dag import DagSnapshot, reading
 from bot.core.sweep import Answer, missing
 from bot.core.tracked import TrackedDag
-from bot.obshell.errors import AgentError, DatabaseDown, Gone, NotOffered, TooBig, Unreachable
+from bot.core.zones import are_two
+from bot.obshell.errors import AgentError, Gone, NotOffered, TooBig, Unreachable
 from bot.watch.reading import summary_or_details
-from bot.watch.routes import Route, Routes
+from bot.watch.routes import HOPELESS, Route, Routes
 
 log = structlog.get_logger()
 
@@ -29,6 +30,10 @@ NEAR = 10
 last known one and before a new one are looked up."""
 OVERVIEW_EVERY = timedelta(minutes=10)
 """How often the list of all DAGs is read, for those that no list of unfinished ones ever showed."""
+
+
+MAX_SILENCES = 7
+"""After so many lists of all DAGs that did not come in time the gap between two grows no more: 21 hours."""
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +54,9 @@ class Lookups:
     routes: Routes
     overview_at: datetime | None = None
     _failed: Counter[str] = field(default_factory=Counter, init=False)
-    _overview: set[str] | None = field(default=None, init=False)
+    _over: set[str] | None = field(default=None, init=False)
+    _unsure: set[str] = field(default_factory=set, init=False)
+    _silences: int = field(default=0, init=False)
     _stopped: bool = field(default=False, init=False)
 
     async def complete(
@@ -58,11 +65,11 @@ class Lookups:
         route: Route,
         tracked: Mapping[str, TrackedDag],
         *,
-        unseen: Iterable[str] = (),
+        unseen: Collection[str] = (),
         moved: Iterable[str] = (),
     ) -> Answer:
         """Return the answer with what had left its lists or `moved` since, and those DAGs never in one."""
-        self._stopped = False
+        self._stopped = route.refused
         looked_up: list[DagSnapshot] = []
         gone: dict[str, str] = {}
         for dag_id in self._in_turn((*missing(tracked, answer), *moved)):
@@ -71,7 +78,9 @@ class Lookups:
                 gone[dag_id] = found.message
             elif found is not None:
                 looked_up.append(found)
+        self._unsure = set(unseen)
         ended = [dag for dag_id in unseen if (dag := await self._ended(answer.cluster, route, dag_id))]
+        self.postpone(self._unsure - {dag.id for dag in ended})
         return msgspec.structs.replace(answer, looked_up=tuple(looked_up), gone=gone, found=tuple(ended))
 
     async def overview(self, answer: Answer, route: Route, newest: int | None) -> Overview | None:
@@ -87,21 +96,35 @@ class Lookups:
             return None
         except AgentError as error:
             log.warning("watch.overview_failed", cluster=answer.cluster, error=str(error))
+            await self._leave_alone(answer, route, error)
             return None
+        self._silences = 0
         rows = [row for dag in everything if (row := ids.row(dag.id)) is not None]
         highest = max(rows, default=0)
-        known = self._overview
-        self._overview = {dag.id for dag in everything}
+        over = tuple(dag for dag in everything if reading(dag))
+        known = self._over
+        self._over = {dag.id for dag in over}
         if newest is None:
             return Overview(newest=highest)
-        over = tuple(dag for dag in everything if reading(dag))
         ended = tuple(dag.id for dag in over if _is_new(dag.id, known, newest))
         return Overview(newest=max(newest, highest), ended=ended, over=over)
 
     def postpone(self, dag_ids: Collection[str]) -> None:
         """Look at these again with the next list of all DAGs."""
-        if self._overview is not None:
-            self._overview -= set(dag_ids)
+        if self._over is not None:
+            self._over -= set(dag_ids)
+
+    def unsaved(self) -> None:
+        """Note that what was found in this poll was not stored: it is to be found again."""
+        self.postpone(self._unsure)
+
+    async def _leave_alone(self, answer: Answer, route: Route, error: AgentError) -> None:
+        """Let more and more time pass where the list of all takes too long: old agents send all details."""
+        if isinstance(error, HOPELESS):
+            await self.routes.failure(route, error)
+        if isinstance(error, Unreachable):
+            self._silences = min(self._silences + 1, MAX_SILENCES)
+            self.overview_at = answer.at + OVERVIEW_EVERY * 2**self._silences
 
     def _in_turn(self, wanted: Collection[str]) -> list[str]:
         """Return which DAGs to look up in this poll: those that failed least often come first."""
@@ -111,17 +134,16 @@ class Lookups:
     async def _look_up(self, cluster: str, route: Route, dag_id: str) -> DagSnapshot | Gone | None:
         keeper = ids.home(dag_id)
         asked = route if keeper is None else self.routes.at_home(keeper)
-        if self._stopped or asked is None:
+        if self._stopped or asked is None or asked.refused:
             return None
         try:
             return await summary_or_details(asked.client, dag_id)
         except Gone as error:
             return error
-        except (DatabaseDown, Unreachable) as error:
-            # Without a database each further request would make agents call each other. And an agent that
-            # hangs would hold up the rest of this poll by its limit of time for each DAG.
+        except HOPELESS as error:
             self._stopped = True
             log.warning("watch.lookup_stopped", cluster=cluster, dag=dag_id, error=str(error))
+            await self.routes.failure(asked, error)
         except AgentError as error:
             log.warning("watch.lookup_failed", cluster=cluster, dag=dag_id, error=str(error))
         self._failed[dag_id] += 1
@@ -135,7 +157,7 @@ class Lookups:
 def moved_since(given_up: Mapping[str, TrackedDag], over: Iterable[DagSnapshot]) -> tuple[str, ...]:
     """Return the DAGs that were given up, in no list since, and have been brought to another end."""
     return tuple(
-        dag.id for dag in over if dag.id in given_up and _end(dag) != _end(given_up[dag.id].snapshot)
+        dag.id for dag in over if dag.id in given_up and _ended_otherwise(given_up[dag.id].snapshot, dag)
     )
 
 
@@ -159,8 +181,9 @@ def newest_of(newest: int | None, answer: Answer) -> int | None:
     return max([*rows, *([] if newest is None else [newest])], default=None)
 
 
-def _end(dag: DagSnapshot) -> tuple[State, Operator, datetime | None]:
-    return dag.state, dag.operator, dag.ended_at
+def _ended_otherwise(old: DagSnapshot, new: DagSnapshot) -> bool:
+    same_reading = (old.state, old.operator) == (new.state, new.operator)
+    return not same_reading or are_two(old.ended_at, new.ended_at)
 
 
 def _is_new(dag_id: str, known: set[str] | None, newest: int) -> bool:

@@ -112,7 +112,11 @@ def local_only(
 ) -> Polled:
     """Return what a poll came to that reached the agents' own lists, but not the cluster's."""
     polled = failed(cluster, health, failure, answer.at)
-    return msgspec.structs.replace(polled, observations=sweep(tracked, answer, policy).observations)
+    swept = sweep(tracked, answer, policy)
+    digest = () if swept.digest is None else (swept.digest,)
+    return msgspec.structs.replace(
+        polled, observations=swept.observations, cluster_events=(*polled.cluster_events, *digest)
+    )
 
 
 def refused_meanwhile(cluster: Cluster, health: HealthRow, now: datetime) -> Polled:

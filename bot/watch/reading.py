@@ -8,8 +8,8 @@ import structlog
 from bot.core.dag import DagSnapshot, Host
 from bot.core.health import PollFailure, Trouble
 from bot.obshell.client import AgentClient
-from bot.obshell.errors import AgentError, UnknownTaskType
-from bot.watch.routes import AllRoutesFailed, Route, Routes
+from bot.obshell.errors import AgentError, Rejected, UnknownTaskType
+from bot.watch.routes import HOPELESS, AllRoutesFailed, CannotConnect, Route, Routes
 
 log = structlog.get_logger()
 
@@ -74,13 +74,16 @@ class Reader:
             return
         try:
             members = await route.client.members()
+            # A registered name may stand for the same agent as a member's address.
+            known = {one.last_home if one.failures else await _find_home(one) for one in self.routes.known}
+            scheme = route.client.url.scheme
+            self.routes.add(f"{scheme}://{member}" for member in members if member not in known)
         except AgentError as error:
             log.warning("watch.members_unknown", agent=route.url, error=str(error))
-            return
-        # A registered name may stand for the same agent as a member's address.
-        known = {await _find_home(one) for one in self.routes.all}
-        scheme = route.client.url.scheme
-        self.routes.add(f"{scheme}://{member}" for member in members if member not in known)
+            if isinstance(error, HOPELESS):
+                await self.routes.failure(route, error)
+        except CannotConnect as error:
+            log.warning("watch.members_out_of_reach", agent=route.url, error=str(error))
 
     async def _local(self) -> tuple[tuple[DagSnapshot, ...], frozenset[Host]]:
         """Return what agents do on their own, and which agents said so; all are asked at the same time."""
@@ -129,10 +132,14 @@ async def _detailed(client: AgentClient, summaries: tuple[DagSnapshot, ...]) -> 
     for snapshot in summaries[:MAX_DETAILS]:
         try:
             detailed.append(await summary_or_details(client, snapshot.id))
+        except Rejected:
+            raise
         except AgentError as error:
             log.warning("watch.no_details", agent=str(client.url), dag=snapshot.id, error=str(error))
+            if isinstance(error, HOPELESS):
+                break
             detailed.append(snapshot)
-    return (*detailed, *summaries[MAX_DETAILS:])
+    return (*detailed, *summaries[len(detailed) :])
 
 
 async def _own(client: AgentClient) -> tuple[DagSnapshot, ...]:

@@ -9,13 +9,17 @@ import structlog
 from bot.core.dag import Host
 from bot.core.health import PollFailure, Trouble
 from bot.obshell.client import AgentClient
-from bot.obshell.errors import AgentError, DatabaseDown, NotCluster, Rejected
+from bot.obshell.errors import AgentError, DatabaseDown, NotCluster, Rejected, Unreachable
 
 T = TypeVar("T")
 log = structlog.get_logger()
 
 MAX_REST = 6
 """Polls that a silent agent is left alone in, at most, where others can be asked."""
+HOPELESS = (Rejected, DatabaseDown, Unreachable)
+"""After one of these an agent is asked nothing more in a poll. A wrong password would be a failed login each
+time; without a database each question for a DAG makes agents call each other; one that hangs would hold up
+the poll by its limit of time for each question."""
 
 
 class AllRoutesFailed(Exception):
@@ -34,13 +38,15 @@ class CannotConnect(Exception):
 class Route:
     """One agent, and how it did so far.
 
-    `home` is how the agent calls itself, once it was asked; `failures` counts those in a row; `rest` the
-    polls for which a silent agent is left alone. One that `refused` the password is never asked again: each
-    try is a failed login at the database. `note` says for people what of its own could not be read.
+    `home` is how the agent calls itself, once it was asked, `last_home` how it did before it failed;
+    `failures` counts those in a row; `rest` the polls for which a silent agent is left alone. One that
+    `refused` the password is never asked again: each try is a failed login at the database. `note` says for
+    people what of its own could not be read.
     """
 
     client: AgentClient
     home: Host | None = None
+    last_home: Host | None = None
     failures: int = 0
     rest: int = 0
     refused: bool = False
@@ -62,6 +68,7 @@ class Route:
         self.failures += 1
         self.rest = min(2**self.failures - 1, MAX_REST)
         self.refused = trouble is Trouble.AUTH
+        self.last_home = self.home or self.last_home
         self.home = None
 
 
@@ -76,6 +83,7 @@ class Routes:
     def __init__(self, urls: Sequence[str], open_client: Callable[[str], AgentClient]) -> None:
         self._urls, self._open = tuple(urls), open_client
         self._routes: list[Route] = []
+        self._refusal: PollFailure | None = None
 
     @property
     def agents(self) -> tuple[str, ...]:
@@ -89,7 +97,11 @@ class Routes:
         self._routes = []
 
     async def ask(self, question: Callable[[AgentClient], Awaitable[T]]) -> tuple[Route, T]:
-        """Return the first good answer and who gave it; raises `AllRoutesFailed`."""
+        """Return the first good answer and who gave it; raises `AllRoutesFailed`.
+
+        Once every agent has refused the password nobody is asked: not even when the refusal could not be
+        stored, which would have stopped the polling.
+        """
         failures: list[PollFailure] = []
         for route in self._in_order():
             try:
@@ -103,24 +115,34 @@ class Routes:
                 route.answered()
                 self._prefer(route)
                 return route, answer
+        if not failures and self._refusal is not None:
+            raise AllRoutesFailed(self._refusal)
         raise AllRoutesFailed(_worst(failures))
 
     async def failure(self, route: Route, error: AgentError) -> PollFailure:
         """Note that an agent failed; return what that means."""
         trouble = await _trouble(route.client, error)
         route.failed(trouble)
-        return PollFailure(
+        failure = PollFailure(
             trouble=trouble,
             error=str(error),
             agent=route.url,
             agents=self.agents,
             identity=await _identity(route.client) if trouble is Trouble.NOT_CLUSTER else None,
         )
+        if route.refused:
+            self._refusal = failure
+        return failure
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What cannot be read of agents, for people."""
         return tuple(route.note for route in self._routes if route.note)
+
+    @property
+    def known(self) -> tuple[Route, ...]:
+        """All agents, those that refused the password too."""
+        return tuple(self._routes)
 
     @property
     def all(self) -> tuple[Route, ...]:
@@ -141,9 +163,12 @@ class Routes:
         return next((route for route in self._routes if route.home == home), None)
 
     def add(self, urls: Iterable[str]) -> None:
-        """Take up more agents of the cluster, behind those that are registered."""
-        for url in urls:
-            self._routes.append(Route(self._open(url)))
+        """Take up those agents of the cluster that are new, behind those that are registered.
+
+        May raise `CannotConnect`.
+        """
+        known = {route.url for route in self._routes}
+        self._routes += [Route(self._open(url)) for url in urls if url not in known]
 
     def _in_order(self) -> list[Route]:
         if not self._routes:
@@ -154,7 +179,7 @@ class Routes:
                     trouble=Trouble.UNREACHABLE, error=str(error), agent=self._urls[0], agents=self._urls
                 )
                 raise AllRoutesFailed(failure) from error
-        willing = [route for route in self._routes if not route.refused] or self._routes
+        willing = (route for route in self._routes if not route.refused)
         return sorted(willing, key=lambda route: route.failures)
 
     def _prefer(self, route: Route) -> None:

@@ -167,11 +167,13 @@ class Watcher:
         except (StaleSave, LostOwnership) as error:
             log.warning("watch.not_saved", cluster=watched.cluster.name, reason=str(error))
             watched.remembered = None
+            watched.lookups.unsaved()
             self._metrics.polls.labels("not_saved").inc()
         except Exception:
             # The one boundary of the loop: a poll that breaks must not end the watching of other clusters.
             log.exception("watch.poll_broke", cluster=watched.cluster.name)
             watched.remembered = None
+            watched.lookups.unsaved()
             watched.broken_since = watched.broken_since or self._clock()
             self._metrics.polls.labels("broke").inc()
 

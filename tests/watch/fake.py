@@ -27,10 +27,10 @@ UNSET = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Refusal(NamedTuple):
-    """What an agent answers when something is wrong."""
+    """What an agent answers when something is wrong; the oldest agents have numbers for codes."""
 
     status: int
-    code: str
+    code: str | int
     message: str
 
 
@@ -101,7 +101,8 @@ class FakeAgent(httpx.AsyncBaseTransport):
     def _refuse(self, request: httpx.Request, refusal: Refusal | None) -> httpx.Response:
         if refusal is None:
             raise httpx.ConnectError("connection refused", request=request)
-        error = {"errCode": refusal.code, "message": refusal.message}
+        name = "code" if isinstance(refusal.code, int) else "errCode"
+        error = {name: refusal.code, "message": refusal.message}
         return self._answer(error=error, status=refusal.status)
 
     def _good(self, path: str, *, details: bool) -> httpx.Response:

@@ -193,26 +193,26 @@ async def test_list_of_all_that_hangs_is_asked_for_ever_more_seldom(overseen: Ho
 
 
 @pytest.mark.parametrize("lock", [Maintenance.GLOBAL, Maintenance.NONE])
-async def test_agents_of_different_zones_tell_one_failure(house: House, lock: Maintenance) -> None:
+async def test_agents_of_different_zones_tell_one_failure(overseen: House, lock: Maintenance) -> None:
     """The same instant, labelled eight hours apart: nobody retried anything."""
-    registered = (await house.cluster()).registration
+    registered = (await overseen.cluster()).registration
     both = msgspec.structs.replace(registered, urls=(URL, OTHER))
-    await house.store.write(cluster_rows.edit, 1, both)
-    await fail(house, maintenance=lock)
+    await overseen.store.write(cluster_rows.edit, 1, both)
+    await fail(overseen, maintenance=lock)
     snapshot = failed(maintenance=lock)
     other = msgspec.structs.replace(
         snapshot, started_at=_earlier(snapshot.started_at), ended_at=_earlier(snapshot.ended_at)
     )
-    for agent, seen in ((house.agent(), snapshot), (house.agent(OTHER), other)):
+    for agent, seen in ((overseen.agent(), snapshot), (overseen.agent(OTHER), other)):
         agent.listed = () if lock is Maintenance.NONE else (seen,)
         agent.known, agent.everything = (seen,), (seen,)
-    house.agent().troubles[LIST] = DOWN
-    await house.wait(BETWEEN_OVERVIEWS_S, step=5)
-    house.agent().troubles.clear()
-    house.agent(OTHER).troubles[LIST] = DOWN
-    await house.wait(BETWEEN_OVERVIEWS_S, step=5)
-    assert await house.told() == ["failed"]
-    assert house.agent(OTHER).by_id() == []
+    overseen.agent().troubles[LIST] = DOWN
+    await overseen.wait(BETWEEN_OVERVIEWS_S, step=5)
+    overseen.agent().troubles.clear()
+    overseen.agent(OTHER).troubles[LIST] = DOWN
+    await overseen.wait(BETWEEN_OVERVIEWS_S, step=5)
+    assert await overseen.told() == ["failed"]
+    assert overseen.agent(OTHER).by_id() == []
 
 
 def _earlier(moment: datetime | None) -> datetime | None:

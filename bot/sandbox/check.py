@@ -7,7 +7,7 @@ plain words of each message, sorts it by its stem, and counts. Every message mus
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import takewhile
+from itertools import dropwhile
 
 import msgspec
 
@@ -105,7 +105,8 @@ def _roots(life: Lived, dag: LivedDag, found: Sequence[Thread]) -> Iterator[str]
 
 def _replies(who: str, dag: LivedDag, thread: Thread) -> Iterator[str]:
     kinds = Counter(kind(reply) for reply in thread.replies)
-    told = _told(dag, thread)
+    stages = [reply for reply in thread.replies if kind(reply) == "stage"]
+    told = _told(dag, stages)
     wanted = {"failed": len(dag.failures), "retried": dag.retries, "stage": len(told)}
     for outcome in Outcome:
         if outcome not in {Outcome.FAILED, Outcome.FORGOTTEN}:
@@ -120,7 +121,7 @@ def _replies(who: str, dag: LivedDag, thread: Thread) -> Iterator[str]:
     if kinds["unknown"]:
         yield f"{who}: {kinds['unknown']} replies that say nothing known"
     yield from _failures(who, dag, [r for r in thread.replies if kind(r) == "failed"])
-    yield from _stages(who, dag, told, [r for r in thread.replies if kind(r) == "stage"])
+    yield from _stages(who, dag, told, stages)
 
 
 def _failures(who: str, dag: LivedDag, cards: Sequence[str]) -> Iterator[str]:
@@ -129,18 +130,14 @@ def _failures(who: str, dag: LivedDag, cards: Sequence[str]) -> Iterator[str]:
             yield f"{who}: the failure card does not name the stage {stage!r}"
 
 
-def _told(dag: LivedDag, thread: Thread) -> Sequence[LivedStage]:
+def _told(dag: LivedDag, replies: Sequence[str]) -> Sequence[LivedStage]:
     """Return the stages that must have been told: all but the first ones that nobody was there to see."""
-    hidden = takewhile(
-        lambda stage: not stage.in_sight and not _replies_of(dag, stage, thread.replies), dag.stages
-    )
-    return dag.stages[len(list(hidden)) :]
+    return tuple(dropwhile(lambda s: not s.in_sight and not _replies_of(dag, s, replies), dag.stages))
 
 
 def _replies_of(dag: LivedDag, stage: LivedStage, replies: Sequence[str]) -> list[str]:
     mark = re.compile(rf"\b{stage.position}/{dag.max_stage}\b")
-    stages = [reply for reply in replies if kind(reply) == "stage"]
-    return [r for r in stages if mark.search(r.splitlines()[0]) and stage.name in r.splitlines()[0]]
+    return [r for r in replies if mark.search(r.splitlines()[0]) and stage.name in r.splitlines()[0]]
 
 
 def _stages(who: str, dag: LivedDag, stages: Sequence[LivedStage], replies: Sequence[str]) -> Iterator[str]:

@@ -9,7 +9,7 @@ what will be stored (`after`) and names the events that are due.
     missed failure      a failure not told yet is over                          failed
     new run             `runs.begins_run`                                       retried | rollback_started
     cancelling          operator → CANCEL                                       cancelling
-    overtaken           another ending than the one that was told        (the ending is due again)
+    overtaken           a failure that was told has become another ending       (the ending is due)
     progress            anything moved                                          resumed, if a stall was told
     late lines          a stage that was told has more lines                    late_lines
     finished stages     stages done that were not told                          stage_advanced
@@ -193,12 +193,11 @@ def _cancelling(step: _Step, after: TrackedDag) -> _Result:
 
 
 def _overtaken(step: _Step, after: TrackedDag) -> _Result:
-    """Take back an ending that is none any more, also where the new one must not be told yet.
+    """Take back a failure that has become another ending, also where that must not be told yet.
 
     A PASS of a failed DAG begins no run, and the DAG leaves the list with it: it would count as closed.
     """
-    now = reading(step.sight.snapshot)
-    if after.outcome is None or now in {None, after.outcome}:
+    if after.outcome is not Outcome.FAILED or reading(step.sight.snapshot) in {None, Outcome.FAILED}:
         return after, ()
     return msgspec.structs.replace(after, outcome=None, outcome_at=None), ()
 

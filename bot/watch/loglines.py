@@ -25,13 +25,12 @@ async def with_rows(
     if answer.settling:
         return answer
     left = MAX_LOGS
-    hopeless: set[str] = set()
 
     async def read(snapshot: DagSnapshot) -> DagSnapshot:
         nonlocal left
         asked = _asked(routes, route, snapshot)
         unread = _unread(answer, snapshot, tracked.get(snapshot.id))[:left]
-        if asked is None or not unread or asked.url in hopeless:
+        if asked is None or not unread:
             return snapshot
         left -= len(unread)
         try:
@@ -39,7 +38,6 @@ async def with_rows(
         except HOPELESS as error:
             # The lines that came with the DAG are there all the same.
             log.warning("watch.logs_unread", agent=asked.url, dag=snapshot.id, error=str(error))
-            hopeless.add(asked.url)
             await routes.failure(asked, error)
             return snapshot
 
@@ -53,7 +51,7 @@ async def with_rows(
 def _asked(routes: Routes, route: Route, snapshot: DagSnapshot) -> Route | None:
     keeper = ids.home(snapshot.id)
     asked = route if keeper is None else routes.at_home(keeper)
-    return asked if asked and asked.has_logs and not asked.refused else None
+    return asked if asked and asked.has_logs and not asked.failures else None
 
 
 def _unread(answer: Answer, snapshot: DagSnapshot, tracked: TrackedDag | None) -> tuple[SubTask, ...]:

@@ -5,7 +5,7 @@ a request for a DAG by asking each other in circles (recording `dag-by-id-withou
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -32,6 +32,8 @@ OVERVIEW_EVERY = timedelta(minutes=10)
 """How often the list of all DAGs is read, for those that no list of unfinished ones ever showed."""
 
 
+OVERVIEW_AGAIN = timedelta(days=1)
+"""When it is tried again where it is too long, or the agent too old: agents are upgraded."""
 MAX_SILENCES = 7
 """After so many lists of all DAGs that did not come in time the gap between two grows no more: 21 hours."""
 
@@ -57,7 +59,6 @@ class Lookups:
     _over: set[str] | None = field(default=None, init=False)
     _unsure: set[str] = field(default_factory=set, init=False)
     _silences: int = field(default=0, init=False)
-    _stopped: bool = field(default=False, init=False)
 
     async def complete(
         self,
@@ -65,11 +66,10 @@ class Lookups:
         route: Route,
         tracked: Mapping[str, TrackedDag],
         *,
-        unseen: Collection[str] = (),
+        unseen: Sequence[str] = (),
         moved: Iterable[str] = (),
     ) -> Answer:
         """Return the answer with what had left its lists or `moved` since, and those DAGs never in one."""
-        self._stopped = route.refused
         looked_up: list[DagSnapshot] = []
         gone: dict[str, str] = {}
         for dag_id in self._in_turn((*missing(tracked, answer), *moved)):
@@ -78,13 +78,14 @@ class Lookups:
                 gone[dag_id] = found.message
             elif found is not None:
                 looked_up.append(found)
-        self._unsure = set(unseen)
-        ended = [dag for dag_id in unseen if (dag := await self._ended(answer.cluster, route, dag_id))]
-        self.postpone(self._unsure - {dag.id for dag in ended})
+        looked_at = [await self._ended(answer.cluster, route, dag_id) for dag_id in unseen[:MAX_LOOKUPS]]
+        ended = [dag for dag in looked_at if dag is not None]
+        self._postpone(set(unseen) - {dag.id for dag in ended})
         return msgspec.structs.replace(answer, looked_up=tuple(looked_up), gone=gone, found=tuple(ended))
 
     async def overview(self, answer: Answer, route: Route, newest: int | None) -> Overview | None:
         """Read the list of all DAGs when it is time for it; None when it is not, or cannot be had."""
+        self._unsure = set()
         if self.overview_at is not None and answer.at < self.overview_at:
             return None
         self.overview_at = answer.at + OVERVIEW_EVERY
@@ -92,7 +93,7 @@ class Lookups:
             everything = await route.client.all_dags()
         except (NotOffered, TooBig) as error:
             log.info("watch.no_overview", cluster=answer.cluster, agent=route.url, reason=str(error))
-            self.overview_at = datetime.max.replace(tzinfo=answer.at.tzinfo)
+            self.overview_at = answer.at + OVERVIEW_AGAIN
             return None
         except AgentError as error:
             log.warning("watch.overview_failed", cluster=answer.cluster, error=str(error))
@@ -107,16 +108,17 @@ class Lookups:
         if newest is None:
             return Overview(newest=highest)
         ended = tuple(dag.id for dag in over if _is_new(dag.id, known, newest))
+        self._unsure = set(ended)
         return Overview(newest=max(newest, highest), ended=ended, over=over)
 
-    def postpone(self, dag_ids: Collection[str]) -> None:
+    def unsaved(self) -> None:
+        """Note that what this poll found in the list of all was not stored: it is to be found again."""
+        self._postpone(self._unsure)
+
+    def _postpone(self, dag_ids: Collection[str]) -> None:
         """Look at these again with the next list of all DAGs."""
         if self._over is not None:
             self._over -= set(dag_ids)
-
-    def unsaved(self) -> None:
-        """Note that what was found in this poll was not stored: it is to be found again."""
-        self.postpone(self._unsure)
 
     async def _leave_alone(self, answer: Answer, route: Route, error: AgentError) -> None:
         """Let more and more time pass where the list of all takes too long: old agents send all details."""
@@ -134,14 +136,13 @@ class Lookups:
     async def _look_up(self, cluster: str, route: Route, dag_id: str) -> DagSnapshot | Gone | None:
         keeper = ids.home(dag_id)
         asked = route if keeper is None else self.routes.at_home(keeper)
-        if self._stopped or asked is None or asked.refused:
+        if asked is None or asked.failures or route.failures:
             return None
         try:
             return await summary_or_details(asked.client, dag_id)
         except Gone as error:
             return error
         except HOPELESS as error:
-            self._stopped = True
             log.warning("watch.lookup_stopped", cluster=cluster, dag=dag_id, error=str(error))
             await self.routes.failure(asked, error)
         except AgentError as error:

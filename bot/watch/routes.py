@@ -17,9 +17,9 @@ log = structlog.get_logger()
 MAX_REST = 6
 """Polls that a silent agent is left alone in, at most, where others can be asked."""
 HOPELESS = (Rejected, DatabaseDown, Unreachable)
-"""After one of these an agent is asked nothing more in a poll. A wrong password would be a failed login each
-time; without a database each question for a DAG makes agents call each other; one that hangs would hold up
-the poll by its limit of time for each question."""
+"""After one of these an agent is asked nothing more until it gives a list again. A wrong password would be a
+failed login each time; without a database each question for a DAG makes agents call each other; one that
+hangs would hold up the poll by its limit of time for each question."""
 
 
 class AllRoutesFailed(Exception):
@@ -39,9 +39,10 @@ class Route:
     """One agent, and how it did so far.
 
     `home` is how the agent calls itself, once it was asked, `last_home` how it did before it failed;
-    `failures` counts those in a row; `rest` the polls for which a silent agent is left alone. One that
-    `refused` the password is never asked again: each try is a failed login at the database. `note` says for
-    people what of its own could not be read.
+    `failures` counts those since its last good list, and while there is one it is asked for nothing but
+    lists; `rest` the polls for which a silent agent is left alone. One that `refused` the password is never
+    asked again: each try is a failed login at the database. `note` says for people what of its own could not
+    be read.
     """
 
     client: AgentClient
@@ -167,8 +168,9 @@ class Routes:
 
         May raise `CannotConnect`.
         """
-        known = {route.url for route in self._routes}
-        self._routes += [Route(self._open(url)) for url in urls if url not in known]
+        for url in urls:
+            if all(route.url != url for route in self._routes):
+                self._routes.append(Route(self._open(url)))
 
     def _in_order(self) -> list[Route]:
         if not self._routes:

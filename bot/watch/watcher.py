@@ -1,10 +1,10 @@
 """Watching clusters: from a due poll to the commit of what it came to.
 
-The watcher keeps in memory what is stored of each cluster it owns, so that a poll without news costs no
-database work; `flush` writes the age of such polls for all clusters together.
+A poll without news costs no database work (`bot.watch.memory`); `flush` writes the age of such polls for all
+clusters together.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -12,7 +12,6 @@ import msgspec
 import structlog
 
 from bot.clock import Clock
-from bot.core.dag import DagSnapshot
 from bot.core.events import AuthFailed
 from bot.core.health import PollFailure
 from bot.core.ids import is_local
@@ -23,14 +22,14 @@ from bot.core.views import ClusterState
 from bot.metrics import Metrics
 from bot.obshell.client import TIMEOUT_S
 from bot.store import clusters as cluster_rows
-from bot.store import dags as dag_rows
 from bot.store.clusters import Cluster, HealthRow
 from bot.store.commit import LostOwnership, PollResult, commit_poll
-from bot.store.dags import StaleSave, StoredDag
+from bot.store.dags import StaleSave
 from bot.store.engine import Store
 from bot.watch import poll as polls
 from bot.watch.loglines import with_rows
-from bot.watch.lookups import MAX_LOOKUPS, Lookups, Overview, between, moved_since, newest_of
+from bot.watch.lookups import Lookups, between, newest_of
+from bot.watch.memory import Memory
 from bot.watch.poll import Polled
 from bot.watch.reading import Reader, Reading
 from bot.watch.routes import AllRoutesFailed, Routes
@@ -43,9 +42,6 @@ EVERYTHING = "all"
 
 SLOW_ANSWER_S = 2 * TIMEOUT_S
 """A poll of several requests to a slow agent may take so long, and is a look all the same."""
-
-QUIET_SAVE = timedelta(seconds=30)
-"""How often the clock of a quiet DAG is stored: a restart loses at most so much of a stall's time."""
 
 
 class Defaults(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,10 +59,9 @@ class Watched:
     cluster: Cluster
     reader: Reader
     lookups: Lookups
+    memory: Memory
     due_at: datetime
     health: HealthRow = field(default_factory=HealthRow)
-    remembered: dict[str, StoredDag] | None = None
-    saved_at: dict[str, datetime] = field(default_factory=dict)
     polling: bool = False
     broken_since: datetime | None = None
     age_unsaved: bool = False
@@ -160,31 +155,23 @@ class Watcher:
 
     async def _poll(self, watched: Watched) -> None:
         try:
-            await self._recall(watched)
+            if watched.memory.is_lost:
+                watched.health = await self._store.read(cluster_rows.health_of, watched.cluster.id)
+                watched.age_unsaved = False
+                await watched.memory.recall()
             polled = await self._ask(watched)
             await self._keep(watched, polled)
             watched.broken_since = None
         except (StaleSave, LostOwnership) as error:
             log.warning("watch.not_saved", cluster=watched.cluster.name, reason=str(error))
-            watched.remembered = None
-            watched.lookups.unsaved()
+            _unsaved(watched)
             self._metrics.polls.labels("not_saved").inc()
         except Exception:
             # The one boundary of the loop: a poll that breaks must not end the watching of other clusters.
             log.exception("watch.poll_broke", cluster=watched.cluster.name)
-            watched.remembered = None
-            watched.lookups.unsaved()
+            _unsaved(watched)
             watched.broken_since = watched.broken_since or self._clock()
             self._metrics.polls.labels("broke").inc()
-
-    async def _recall(self, watched: Watched) -> None:
-        """Read from the database what the memory lacks after a start or a lost save."""
-        if watched.remembered is not None:
-            return
-        cluster = watched.cluster
-        watched.health = await self._store.read(cluster_rows.health_of, cluster.id)
-        watched.age_unsaved = False
-        watched.remembered = await self._store.read(dag_rows.load_open, cluster.id, cluster.generation)
 
     async def _ask(self, watched: Watched) -> Polled:
         if watched.health.state is ClusterState.AUTH_FAILED:
@@ -197,7 +184,7 @@ class Watcher:
             return polls.failed(watched.cluster, watched.health, failure, self._clock())
         now = self._clock()
         answer = polls.answer_of(watched.cluster, watched.health, reading, now)
-        tracked = await self._tracked(watched, answer.snapshots)
+        tracked = await watched.memory.tracked(answer.snapshots)
         policy = self._policy(watched)
         if reading.failure is not None:
             failure = _with_open_dags(reading.failure, watched)
@@ -221,57 +208,22 @@ class Watcher:
         newest = newest_of(overview.newest if overview else newest, answer)
         moved: dict[str, TrackedDag] = {}
         if overview is not None:
-            unseen = await self._unseen(watched, (*unseen, *overview.ended))
-            moved = await self._moved(watched, overview, tracked)
+            unseen = await watched.memory.never_stored((*unseen, *overview.ended))
+            moved = await watched.memory.moved(overview.over, tracked)
         tracked.update(moved)
         answer = await watched.lookups.complete(answer, reading.route, tracked, unseen=unseen, moved=moved)
         return await with_rows(answer, watched.routes, reading.route, tracked), newest
 
-    async def _unseen(self, watched: Watched, ended: tuple[str, ...]) -> tuple[str, ...]:
-        """Return which of these DAGs to look at in this poll: those that were never stored."""
-        if not ended:
-            return ()
-        cluster = watched.cluster
-        stored = await self._store.read(dag_rows.stored_ids, cluster.id, cluster.generation)
-        unknown = tuple(dict.fromkeys(dag_id for dag_id in ended if dag_id not in stored))
-        watched.lookups.postpone(unknown[MAX_LOOKUPS:])
-        return unknown[:MAX_LOOKUPS]
-
-    async def _moved(
-        self, watched: Watched, overview: Overview, tracked: Collection[str]
-    ) -> dict[str, TrackedDag]:
-        """Return what is remembered of DAGs that had failed, left the list, and ended otherwise since."""
-        cluster = watched.cluster
-        stored = await self._store.read(dag_rows.load_given_up, cluster.id, cluster.generation)
-        given_up = {dag_id: dag.tracked for dag_id, dag in stored.items() if dag_id not in tracked}
-        moved = moved_since(given_up, overview.over)
-        watched.remembered = {**{i: stored[i] for i in moved}, **(watched.remembered or {})}
-        return {i: given_up[i] for i in moved}
-
-    async def _tracked(self, watched: Watched, snapshots: Sequence[DagSnapshot]) -> dict[str, TrackedDag]:
-        """Return what is remembered of open DAGs, of listed ones (a closed one was retried), of main DAGs."""
-        remembered = watched.remembered or {}
-        named = {s.id for s in snapshots} | {s.main_dag_id for s in snapshots if s.main_dag_id}
-        unknown = named - remembered.keys()
-        if unknown:
-            cluster = watched.cluster
-            found = await self._store.read(dag_rows.load_open, cluster.id, cluster.generation, unknown)
-            remembered = {**found, **remembered}
-            watched.remembered = remembered
-        return {dag_id: stored.tracked for dag_id, stored in remembered.items()}
-
     async def _keep(self, watched: Watched, polled: Polled) -> None:
         """Store what is new, and remember the rest."""
         now = polled.health.attempted_at or self._clock()
-        news = {
-            i: o for i, o in polled.observations.items() if o.moved or self._is_overdue(watched, i, o, now)
-        }
+        news = watched.memory.news(polled.observations, now)
         if news or polled.cluster_events or _differs(watched.health, polled.health):
             await self._commit(watched, polled, news, now)
         else:
             watched.age_unsaved = True
         watched.health, watched.again_at = polled.health, polled.again_at
-        self._remember(watched, polled.observations, news, now)
+        watched.memory.keep(polled.observations, news, now)
         if (asked := watched.cluster.poll_wanted_at) is not None and asked <= now:
             await self._answer_request(watched, asked)
 
@@ -286,11 +238,10 @@ class Watcher:
             out_of_sight_changed=polled.sight_changed,
             rebuilt=polled.rebuilt,
         )
-        remembered = watched.remembered or {}
         saved = await self._store.write(
-            commit_poll, watched.cluster, remembered, result, self._defaults.channel
+            commit_poll, watched.cluster, watched.memory.stored, result, self._defaults.channel
         )
-        watched.remembered = {**remembered, **saved}
+        watched.memory.saved(saved)
         watched.age_unsaved = False
         self._tell(watched.cluster, polled, news)
 
@@ -300,24 +251,6 @@ class Watcher:
             self._metrics.events.labels(event.kind).inc()
             log.info("watch.event", cluster=cluster.name, kind=event.kind, ordinal=event.ordinal)
         self._nudge()
-
-    def _remember(
-        self,
-        watched: Watched,
-        observations: dict[str, Observation],
-        news: dict[str, Observation],
-        now: datetime,
-    ) -> None:
-        remembered = watched.remembered or {}
-        for dag_id, observation in observations.items():
-            if dag_id in news:
-                watched.saved_at[dag_id] = now
-            elif dag_id in remembered:
-                old = remembered[dag_id]
-                remembered[dag_id] = msgspec.structs.replace(old, tracked=observation.tracked)
-        for dag_id in [i for i, stored in remembered.items() if stored.tracked.closed]:
-            del remembered[dag_id]
-            watched.saved_at.pop(dag_id, None)
 
     async def _answer_request(self, watched: Watched, asked: datetime) -> None:
         """Let a person who waits for this poll see that it was done."""
@@ -340,6 +273,7 @@ class Watcher:
             cluster=cluster,
             reader=Reader(routes, everything=cluster.registration.scope == EVERYTHING),
             lookups=Lookups(routes),
+            memory=Memory(self._store, cluster),
             due_at=first_poll(now, interval_s=interval, random=self._random),
             health=health,
         )
@@ -361,9 +295,7 @@ class Watcher:
         return True
 
     def _next_poll(self, watched: Watched, now: datetime) -> datetime:
-        remembered = watched.remembered or {}
-        again = [t for d in remembered.values() if (t := d.tracked.look_again_at) is not None]
-        again += [watched.again_at] if watched.again_at else []
+        again = [t for t in (watched.memory.look_again_at(), watched.again_at) if t is not None]
         return next_poll(
             now,
             interval_s=self._interval_s(watched.cluster),
@@ -371,12 +303,6 @@ class Watcher:
             again_at=min(again, default=None),
             random=self._random,
         )
-
-    def _is_overdue(self, watched: Watched, dag_id: str, observation: Observation, now: datetime) -> bool:
-        """Return whether the clock of a quiet DAG should be stored again."""
-        if observation.tracked.quiet_s == 0:
-            return False
-        return now - watched.saved_at.setdefault(dag_id, now) >= QUIET_SAVE
 
     def _interval_s(self, cluster: Cluster) -> float:
         return cluster.registration.interval_s or self._defaults.interval_s
@@ -400,9 +326,15 @@ def _may_poll(watched: Watched) -> bool:
     return not watched.cluster.paused and (watched.health.state is not ClusterState.AUTH_FAILED or not told)
 
 
+def _unsaved(watched: Watched) -> None:
+    """Note that a poll was not stored: the next one begins from what is."""
+    watched.memory.lose()
+    watched.lookups.unsaved()
+
+
 def _with_open_dags(failure: PollFailure, watched: Watched) -> PollFailure:
     """Name the DAGs whose state is unknown meanwhile."""
-    dags = [d.tracked.snapshot for d in (watched.remembered or {}).values() if not d.tracked.closed]
+    dags = [d.tracked.snapshot for d in watched.memory.stored.values() if not d.tracked.closed]
     unknown = tuple(dag.name for dag in dags if not (failure.local and is_local(dag.id)))
     return msgspec.structs.replace(failure, open_dags=unknown)
 

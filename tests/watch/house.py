@@ -29,12 +29,16 @@ OTHER = "http://10.0.0.2:2886"
 
 
 class TroubledStore(Store):
-    """A store whose disk is full, or which is slow to store, when a test says so."""
+    """A store whose disk is full, or which is slow to store, when a test says so.
+
+    What is `unreadable` cannot be read.
+    """
 
     full = False
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
+        self.unreadable: set[Callable[..., Any]] = set()
         self.storing, self.may_store = asyncio.Event(), asyncio.Event()
         self.may_store.set()
 
@@ -48,6 +52,14 @@ class TroubledStore(Store):
             self.storing.set()
             await self.may_store.wait()
         return await super().write(work, *args, **kwargs)
+
+    async def read(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `work` in a transaction that only reads."""
+        if work in self.unreadable:
+            raise OSError("disk broken")
+        return await super().read(work, *args, **kwargs)
 
 
 class House:

@@ -10,6 +10,7 @@ from bot.core.dag import DagSnapshot, Maintenance, Operator, Outcome, State
 from bot.core.events import Digest, Failed
 from bot.core.views import ClusterState
 from bot.store import clusters as cluster_rows
+from bot.store import dags as dag_rows
 from bot.store import views
 from tests.factories import at, dag
 from tests.watch.fake import BY_ID, DOWN, EVERYTHING, LIST, MEMBERS, NO_DATABASE, OWN, WRONG_PASSWORD, Refusal
@@ -182,6 +183,35 @@ async def test_short_dag_that_ran_when_all_were_listed_is_told(overseen: House) 
     overseen.agent().everything, overseen.agent().known = (OLD, BAD), (BAD,)
     await overseen.wait(BETWEEN_OVERVIEWS_S, step=5)
     assert await told_failures(overseen) == ["112"]
+
+
+async def test_short_dag_is_told_though_the_database_could_not_be_read(overseen: House) -> None:
+    """Right after the list of all: nothing was looked up yet, and nothing is thought to be known."""
+    overseen.agent().everything, overseen.agent().known = (OLD, BAD), (BAD,)
+    overseen.store.unreadable.add(dag_rows.stored_ids)
+    await overseen.wait(BETWEEN_OVERVIEWS_S, step=5)
+    assert overseen.agent().by_id() == []
+    overseen.store.unreadable.clear()
+    await overseen.wait(BETWEEN_OVERVIEWS_S, step=5)
+    assert await told_failures(overseen) == ["112"]
+
+
+async def test_database_lost_before_the_list_of_all_is_asked_for_no_dag(overseen: House) -> None:
+    """The list of unfinished DAGs was good, that of all was not: in that poll nothing is looked up by id."""
+    agent = overseen.agent()
+    overseen.shows(dag(1, id="113"))
+    await overseen.wait(BETWEEN_OVERVIEWS_S - 120, step=5)
+    overseen.shows()
+    agent.troubles |= {f"{BY_ID}113?": BUSY, EVERYTHING: NO_DATABASE}
+    polls = set()
+    for _ in range(12):
+        before = len(agent.asked)
+        await overseen.wait_for_poll()
+        asked = agent.asked[before:]
+        polls.add(
+            (any(t.startswith(EVERYTHING) for t in asked), any(t.startswith(f"{BY_ID}113") for t in asked))
+        )
+    assert polls == {(False, True), (True, False)}
 
 
 async def test_list_of_all_that_hangs_is_asked_for_ever_more_seldom(overseen: House) -> None:

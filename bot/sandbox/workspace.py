@@ -18,7 +18,7 @@ from bot.sandbox.webapi.scopes import ALL_SCOPES
 __all__ = ["ApiResponse", "Channel", "Interaction", "Message", "User", "Workspace", "visible_text"]
 
 BOT_TOKEN = "xoxb-local"  # noqa: S105 - opens nothing but this stand-in
-APP_TOKEN = "xapp-local"  # noqa: S105
+APP_TOKEN = "xapp-local"  # noqa: S105 - nor does this
 
 
 class Workspace(Team):

@@ -62,7 +62,7 @@ _SCOPE = _refused(Reason.SCOPE)
 _LATER = _again(Reason.SERVICE)
 _UNCLEAR: Verdict = Unclear
 
-_TOKEN = "give obdag a valid SLACK_BOT_TOKEN (Slack app page, OAuth & Permissions) and restart"  # noqa: S105
+_TOKEN = "give obdag a valid SLACK_BOT_TOKEN (Slack app page, OAuth & Permissions) and restart"  # noqa: S105 - an advice
 _ADMIN = "ask an administrator of the Slack workspace"
 _BUG = "obdag made a call that Slack does not accept: please report it"
 _SHORTER = "obdag falls back to short plain text"

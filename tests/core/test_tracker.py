@@ -327,8 +327,8 @@ def histories(draw: st.DrawFn) -> list[DagSnapshot]:
     return [*looks, ending] if ending is not None else [*looks, dag(1, of=4)]
 
 
-@given(histories(), st.booleans())
-def test_any_history_is_told_without_doubles(history: list[DagSnapshot], first_poll: bool) -> None:  # noqa: FBT001
+@given(history=histories(), first_poll=st.booleans())
+def test_any_history_is_told_without_doubles(history: list[DagSnapshot], *, first_poll: bool) -> None:
     """Whatever an agent shows: no key twice, no event when nothing changed."""
     looks = [(10.0 * i, s) for i, s in enumerate(history)]
     tracked, events = follow(looks, first_poll=first_poll)

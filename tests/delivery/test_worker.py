@@ -310,6 +310,6 @@ async def test_two_workers_do_not_send_one_notice_twice(house: House) -> None:
     assert len(jobs) == 1
     first, second = house.worker, house.another_worker()
     due = [(await w._due(house.now))[0] for w in (first, second)]  # noqa: SLF001 - both saw it as due
-    await first._work(due[0])  # noqa: SLF001
-    await second._work(due[1])  # noqa: SLF001
+    await first._work(due[0])  # noqa: SLF001 - the first claims it
+    await second._work(due[1])  # noqa: SLF001 - and the second comes too late
     assert house.ledger.texts() == ["root of 11"]

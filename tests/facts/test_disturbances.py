@@ -42,8 +42,7 @@ async def test_another_agent_takes_over_from_a_dead_one(world_of: Worlds) -> Non
 
 @pytest.mark.parametrize("observer_too", [False, True])
 async def test_no_dag_is_asked_for_while_the_database_is_down(
-    world_of: Worlds,
-    observer_too: bool,  # noqa: FBT001 - a parameter
+    world_of: Worlds, *, observer_too: bool
 ) -> None:
     """One such request makes agents call each other without end: not one is sent, whatever left the list."""
     world = await world_of(scope="all", registered=3)

@@ -305,7 +305,7 @@ ENVELOPE: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("name", "want"), ENVELOPE)
 @pytest.mark.parametrize("null", [True, False])
-def test_wrapping_without_a_member(name: str, want: Any, null: bool) -> None:  # noqa: FBT001 - a parameter
+def test_wrapping_without_a_member(name: str, want: Any, *, null: bool) -> None:
     """Only `successful` is needed to read an answer."""
     body = wrapped({}, error=None)
     if null:

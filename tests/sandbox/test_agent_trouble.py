@@ -102,7 +102,7 @@ def test_a_restart_without_a_database_waits_for_it() -> None:
 
 
 @pytest.mark.parametrize("new_key", [True, False])
-def test_a_restart_with_a_new_key(new_key: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_a_restart_with_a_new_key(*, new_key: bool) -> None:
     """Headers for the old key are refused after it, and only then."""
     agent = cluster_of_three().agents[0]
     old = agent.key.public

@@ -26,7 +26,7 @@ def out() -> StringIO:
 def call(out: StringIO) -> Call:
     """Give a way to call the Web API of a printed workspace; it returns the message's id."""
     slack = Workspace()
-    slack.add_channel("ops", id="C1")
+    slack.add_channel("ops", channel_id="C1")
     slack.subscribe(ChannelPrinter(slack, Console(file=out, width=40)))
 
     def call(method: str, **params: Any) -> str:

@@ -41,7 +41,7 @@ EVIL = "<script>alert('x')</script>\"&"
 def slack() -> Workspace:
     """Give a workspace with one channel."""
     slack = Workspace()
-    slack.add_channel("ops", id="C1")
+    slack.add_channel("ops", channel_id="C1")
     return slack
 
 

@@ -35,8 +35,8 @@ Open = Callable[..., Any]
 async def server() -> AsyncIterator[WorkspaceServer]:
     """Give a served workspace with two channels."""
     workspace = Workspace()
-    workspace.add_channel("ops", id=CHANNEL)
-    workspace.add_channel("quiet", id="C2")
+    workspace.add_channel("ops", channel_id=CHANNEL)
+    workspace.add_channel("quiet", channel_id="C2")
     async with WorkspaceServer(workspace, ack_s=1.0) as server:
         yield server
 
@@ -144,7 +144,8 @@ async def test_a_message_and_its_thread(client: AsyncWebClient, at: Open) -> Non
     await expect(page.locator("#thread")).to_be_hidden()
 
 
-async def test_a_slash_command(bolt: AsyncApp, at: Open) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("bolt")
+async def test_a_slash_command(at: Open) -> None:
     """A person types a command and sees the answer, which only they see."""
     page = await at()
     await page.get_by_label("Message or /command").fill("/obdag status")
@@ -166,7 +167,8 @@ async def test_an_app_that_is_away(client: AsyncWebClient, at: Open) -> None:
     await expect(page.locator("#status")).to_contain_text("not connected")
 
 
-async def test_a_form(bolt: AsyncApp, client: AsyncWebClient, at: Open, server: WorkspaceServer) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("bolt")
+async def test_a_form(client: AsyncWebClient, at: Open, server: WorkspaceServer) -> None:
     """A button opens a form; its error is shown at the field, and a good value closes it."""
     await story(client)
     page = await at()

@@ -32,7 +32,7 @@ class Bot:
 def slack() -> Workspace:
     """Give a workspace with one channel."""
     slack = Workspace()
-    slack.add_channel("ops", id=CHANNEL)
+    slack.add_channel("ops", channel_id=CHANNEL)
     return slack
 
 

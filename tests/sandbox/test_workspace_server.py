@@ -28,7 +28,7 @@ PATIENCE_S = 10.0
 async def server() -> AsyncIterator[WorkspaceServer]:
     """Give a served workspace with one channel."""
     workspace = Workspace()
-    workspace.add_channel("ops", id=CHANNEL)
+    workspace.add_channel("ops", channel_id=CHANNEL)
     async with WorkspaceServer(workspace) as server:
         yield server
 
@@ -170,7 +170,7 @@ async def test_dropped_before(client: AsyncWebClient, slack: Workspace) -> None:
 
 
 @pytest.mark.parametrize("empty", [True, False])
-async def test_rate_limited(client: AsyncWebClient, slack: Workspace, empty: bool) -> None:  # noqa: FBT001
+async def test_rate_limited(client: AsyncWebClient, slack: Workspace, *, empty: bool) -> None:
     """A 429 arrives with its header, with a body or without."""
     slack.api.trouble.add("chat.postMessage", RateLimited(30, empty=empty))
     with pytest.raises(SlackApiError) as limited:
@@ -226,7 +226,8 @@ async def test_command(bolt: AsyncApp, server: WorkspaceServer, heard: Heard) ->
     assert {await heard.words(), await heard.words()} == {"you said status", "and more"}
 
 
-async def test_command_without_listener(bolt: AsyncApp, slack: Workspace) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("bolt")
+async def test_command_without_listener(slack: Workspace) -> None:
     """A command that the app does not know is not acknowledged, and the person is told."""
     async with WorkspaceServer(slack, ack_s=0.05) as impatient:
         act = await impatient.slash_command(CHANNEL, "", command="/other")

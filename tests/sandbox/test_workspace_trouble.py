@@ -27,7 +27,7 @@ CHANNEL = "C1"
 def slack() -> Workspace:
     """Give a workspace with one channel."""
     slack = Workspace()
-    slack.add_channel("ops", id=CHANNEL)
+    slack.add_channel("ops", channel_id=CHANNEL)
     return slack
 
 
@@ -45,7 +45,7 @@ def messages(slack: Workspace) -> int:
 def test_posts_are_limited_by_channel(slack: Workspace) -> None:
     """A channel takes a burst of three, then one post a second; another channel is not affected."""
     slack.api.limits = RateLimits(burst=3)
-    slack.add_channel("other", id="C2")
+    slack.add_channel("other", channel_id="C2")
     assert [post(slack).status for _ in range(4)] == [200, 200, 200, 429]
     assert post(slack, channel="C2").status == 200
     assert post(slack, 0.5).headers["Retry-After"] == "1"

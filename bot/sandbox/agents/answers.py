@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from bot.core.dag import Host
@@ -102,7 +103,7 @@ def _serve(
 def _envelope(agent: "SimulatedAgent", request: Request, status: int, trace: str) -> Json:
     zone = agent.spell.zone
     return {
-        "successful": status < 400,  # noqa: PLR2004 - HTTP's first error
+        "successful": status < HTTPStatus.BAD_REQUEST,
         "timestamp": go_time(request.arrived, zone),
         "duration": 0,
         "status": status,

@@ -33,7 +33,7 @@ def cluster_id(row: int) -> str:
 def local_id(host: Host, row: int) -> str:
     """Return the id of a row of an agent's own store."""
     address = ipaddress.ip_address(host.ip)
-    prefix = "2" if address.version == 4 else "3"  # noqa: PLR2004 - IPv4
+    prefix = "2" if isinstance(address, ipaddress.IPv4Address) else "3"
     return f"{prefix}{int(address):0{ADDRESS_DIGITS[prefix]}d}{host.port:0{PORT_DIGITS}d}{row}"
 
 

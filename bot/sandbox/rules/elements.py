@@ -7,6 +7,8 @@ from bot.sandbox.rules.problem import Json, Problem, Problems, boolean, items, o
 from bot.sandbox.rules.text import PLAIN, confirm, options, text_object
 
 Check = Callable[[Json, str], Problems]
+MOST_INPUT = 3000
+"""Characters of a text input."""
 
 
 def element(value: Json, at: str, allowed: dict[str, Check]) -> Problems:
@@ -80,8 +82,8 @@ def plain_text_input(value: Json, at: str) -> Problems:
     yield from boolean(value, "multiline", "focus_on_load", at=at)
     for key, least in (("min_length", 0), ("max_length", 1)):
         number = value.get(key)
-        if number is not None and not (isinstance(number, int) and least <= number <= 3000):  # noqa: PLR2004
-            yield wrong(f"{at}/{key}", f"must be between {least} and 3000")
+        if number is not None and not (isinstance(number, int) and least <= number <= MOST_INPUT):
+            yield wrong(f"{at}/{key}", f"must be between {least} and {MOST_INPUT}")
 
 
 def picker(value: Json, at: str) -> Problems:
